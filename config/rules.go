@@ -1,0 +1,162 @@
+package config
+
+import (
+	"math"
+	"reflect"
+	"strconv"
+	"time"
+)
+
+// rule is what a field may hold beyond what its Go type says. Decoding enforces it and the schema publishes it.
+type rule struct {
+	// need says what to write where a field that must be there is missing; empty: it may be left out.
+	need string
+	// enum lists the values of a text field.
+	enum []string
+	// later are values of a planned feature, with what is to be said of it.
+	later map[string]string
+	// least and most bound a number in the field's own unit: 1, bytes or nanoseconds.
+	least, most int64
+	// orZero allows 0 below least too, where 0 turns something off.
+	orZero bool
+}
+
+const (
+	// longestDuration catches slips such as a count of seconds written with the unit h.
+	longestDuration = 365 * day
+	// keepaliveMost stays below MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL of the kernel, 32767 s; setsockopt refuses more.
+	keepaliveMost = 9 * time.Hour
+	// userTimeoutMost fits TCP_USER_TIMEOUT, a C int of milliseconds (tcp(7)).
+	userTimeoutMost = 24 * day
+)
+
+var (
+	tlsVersions = []string{"1.2", "1.3"}
+
+	deadline  = rule{least: int64(time.Millisecond), most: int64(longestDuration)} // an arrival without one could hang for ever
+	timespan  = rule{most: int64(longestDuration)}
+	patience  = rule{least: int64(time.Millisecond), most: int64(longestDuration), orZero: true}
+	keepalive = rule{least: int64(time.Second), most: int64(keepaliveMost), orZero: true}
+	unacked   = rule{least: int64(time.Millisecond), most: int64(userTimeoutMost), orZero: true}
+	count     = rule{most: math.MaxInt32}
+)
+
+// enums are the values of the types that have few.
+var enums = map[reflect.Type][]string{
+	reflect.TypeFor[Protocol]():    {string(ProtocolHTTP), string(ProtocolTCP)},
+	reflect.TypeFor[AcceptProxy](): {string(AcceptProxyOff), string(AcceptProxyOptional), string(AcceptProxyRequired)},
+	reflect.TypeFor[TLSMode]():     {string(TLSOff), string(TLSTerminate), string(TLSPassthrough)},
+	reflect.TypeFor[Forwarded]():   {string(ForwardedOff), string(ForwardedX), string(ForwardedRFC7239)},
+	reflect.TypeFor[Spoofed]():     {string(SpoofedDrop), string(SpoofedAppend)},
+	reflect.TypeFor[Balance](): {
+		string(BalanceMaglev), string(BalanceRendezvous), string(BalanceLeastConn), string(BalanceRoundRobin),
+	},
+	reflect.TypeFor[SendProxy]():   {string(SendProxyOff), string(SendProxyV1), string(SendProxyV2)},
+	reflect.TypeFor[PoolTLSMode](): {string(PoolTLSOff), string(PoolTLSOn)},
+	reflect.TypeFor[SessionLog]():  {string(SessionsOff), string(SessionsClose), string(SessionsBoth)},
+}
+
+// rules are keyed by the name of the Go type and the key in the file.
+var rules = map[string]rule{
+	"Config.listeners": {need: "give at least one listener"},
+	"Config.pools":     {need: "give at least one pool"},
+
+	"Listener.bind":             {need: `give at least one address, as in [":443"]`},
+	"Listener.idle_timeout":     patience,
+	"Listener.fin_timeout":      patience,
+	"Listener.max_connections":  count,
+	"Listener.shards":           {most: 256},
+	"Listener.tcp_keepalive":    keepalive,
+	"Listener.tcp_user_timeout": unacked,
+
+	// A version 2 header with two unix addresses takes 16+216 bytes; its length field allows 16+65535
+	// (PROXY protocol specification, section 2.2).
+	"ProxyProtocol.max_bytes": {least: 16 + 216, most: 64 << 10},
+
+	"ListenerTLS.min_version":       {enum: tlsVersions},
+	"ListenerTLS.handshake_timeout": deadline,
+	"Certificate.cert":              {need: "name the PEM file of the certificate chain"},
+	"Certificate.key":               {need: "name the PEM file of the private key"},
+
+	"Head.timeout":          deadline,
+	"Head.max_bytes":        {least: 1 << 10, most: 1 << 20},
+	"Head.max_request_line": {least: 128, most: 1 << 20},
+	"Head.max_headers":      {least: 1, most: 1000},
+
+	"Route.pool": {need: "name the pool that takes the connection"},
+
+	"Pool.name":             {need: "routes and logs refer to a pool by its name"},
+	"Pool.backends":         {need: "give at least one backend"},
+	"Pool.connect_timeout":  deadline,
+	"Pool.answer_timeout":   deadline,
+	"Pool.retries":          {most: 100},
+	"Pool.retry_budget":     {most: 1},
+	"Pool.tcp_keepalive":    keepalive,
+	"Pool.tcp_user_timeout": unacked,
+
+	"Affinity.ttl":         timespan,
+	"Affinity.capacity":    {least: 1, most: 100_000_000},
+	"Affinity.ipv4_prefix": {least: 1, most: 32},
+	"Affinity.ipv6_prefix": {least: 1, most: 128},
+
+	"PoolTLS.min_version": {enum: tlsVersions},
+	"Health.type": {
+		enum:  []string{healthNone},
+		later: map[string]string{"tcp": noHealth, "tls": noHealth, "http": noHealth, "websocket": noHealth},
+	},
+
+	"Backend.address":         {need: `give "host:port" or "unix:/path"`},
+	"Backend.weight":          {most: 1000},
+	"Backend.max_connections": count,
+
+	"Log.level":      {enum: []string{"debug", "info", "warn", "error"}},
+	"Log.format":     {enum: []string{"json", "console"}},
+	"Shutdown.grace": timespan,
+}
+
+const healthNone = "none"
+
+// noHealth answers whoever asks for active checks.
+const noHealth = "this version has no active health checks, and connects that fail are retried on other backends"
+
+// later are keys of a planned feature: naming it says more than calling its key unknown.
+var later = map[string]string{
+	"Config.admin":    "this version has no admin listener; remove the key",
+	"Health.interval": noHealth + "; remove the key",
+	"Health.timeout":  noHealth + "; remove the key",
+	"Health.rise":     noHealth + "; remove the key",
+	"Health.fall":     noHealth + "; remove the key",
+}
+
+// ruleName is the key of a field in rules.
+func ruleName(owner reflect.Type, key string) string { return owner.Name() + "." + key }
+
+// yamlFields returns the keys of a struct type in their order, and the index of each key's field.
+func yamlFields(t reflect.Type) ([]string, map[string]int) {
+	keys, index := make([]string, t.NumField()), make(map[string]int, t.NumField())
+	for i := range keys {
+		keys[i] = t.Field(i).Tag.Get("yaml")
+		index[keys[i]] = i
+	}
+	return keys, index
+}
+
+// bounds renders the range of numbers of type t that r allows.
+func (r rule) bounds(t reflect.Type) string {
+	least, most := quantity(t, r.least), quantity(t, r.most)
+	if r.orZero {
+		return "0 (off), or " + least + " to " + most
+	}
+	return least + " to " + most
+}
+
+// quantity renders n in the unit of type t.
+func quantity(t reflect.Type, n int64) string {
+	switch t {
+	case reflect.TypeFor[time.Duration]():
+		return formatDuration(time.Duration(n))
+	case reflect.TypeFor[Size]():
+		return Size(n).String()
+	}
+	return strconv.FormatInt(n, 10)
+}
