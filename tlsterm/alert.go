@@ -1,0 +1,87 @@
+package tlsterm
+
+// alert is an AlertDescription (RFC 8446, section 6).
+type alert int16
+
+const (
+	noAlert               alert = -1
+	handshakeFailure      alert = 40
+	badCertificate        alert = 42
+	certificateUnknown    alert = 46
+	unknownCA             alert = 48
+	protocolVersion       alert = 70
+	internalError         alert = 80
+	noApplicationProtocol alert = 120
+)
+
+var alertNames = map[alert]string{
+	0:                     "close_notify",
+	10:                    "unexpected_message",
+	20:                    "bad_record_mac",
+	22:                    "record_overflow",
+	handshakeFailure:      "handshake_failure",
+	badCertificate:        "bad_certificate",
+	43:                    "unsupported_certificate",
+	44:                    "certificate_revoked",
+	45:                    "certificate_expired",
+	certificateUnknown:    "certificate_unknown",
+	47:                    "illegal_parameter",
+	unknownCA:             "unknown_ca",
+	49:                    "access_denied",
+	50:                    "decode_error",
+	51:                    "decrypt_error",
+	protocolVersion:       "protocol_version",
+	71:                    "insufficient_security",
+	internalError:         "internal_error",
+	86:                    "inappropriate_fallback",
+	90:                    "user_canceled",
+	100:                   "no_renegotiation",
+	109:                   "missing_extension",
+	110:                   "unsupported_extension",
+	112:                   "unrecognized_name",
+	113:                   "bad_certificate_status_response",
+	115:                   "unknown_psk_identity",
+	116:                   "certificate_required",
+	noApplicationProtocol: "no_application_protocol",
+	121:                   "ech_required",
+}
+
+// name is "unknown" for numbers without a name, which a peer can choose freely.
+func (a alert) name() string {
+	if n, ok := alertNames[a]; ok {
+		return n
+	}
+	return "unknown"
+}
+
+// reason says why we sent this alert.
+func (a alert) reason() Reason {
+	switch {
+	case a == noAlert, a == internalError:
+		return ReasonOther
+	case a == handshakeFailure:
+		return ReasonNoSharedCipher
+	case a == protocolVersion:
+		return ReasonUnsupportedVersion
+	case a == noApplicationProtocol:
+		return ReasonNoApplicationProtocol
+	case a == unknownCA:
+		return ReasonUnknownCA
+	case a >= badCertificate && a <= certificateUnknown:
+		return ReasonBadCertificate
+	}
+	return ReasonProtocolError
+}
+
+// alertAtEnd returns the alert that ends b if its last record is one in the clear, else noAlert.
+func alertAtEnd(b []byte) alert {
+	const size, contentType = 7, 21 // type, version (2), length (2) = 2, level, description: RFC 8446, section 5.1
+	if len(b) < size {
+		return noAlert
+	}
+	r := b[len(b)-size:]
+	if r[0] != contentType || r[1] != 3 || r[3] != 0 || r[4] != 2 || r[5] < 1 || r[5] > 2 {
+		return noAlert
+	}
+	return alert(r[6])
+}

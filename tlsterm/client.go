@@ -1,0 +1,177 @@
+package tlsterm
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ClientOptions describe TLS towards backends.
+type ClientOptions struct {
+	// ServerName is sent and verified for all backends; empty: the name given to Handshake.
+	ServerName string
+	// CA names a PEM file of authorities; empty: the system's.
+	CA string
+	// Cert and Key name a certificate for backends that ask for one; both or none.
+	Cert, Key string
+	// MinVersion is tls.VersionTLS12 (also if 0) or tls.VersionTLS13.
+	MinVersion uint16
+	// InsecureSkipVerify accepts any certificate of any backend.
+	InsecureSkipVerify bool
+	// ALPN lists the application protocols on offer, best first. Empty: none is offered.
+	ALPN []string
+}
+
+// Client does the client side of handshakes. Safe for concurrent use.
+type Client struct {
+	options ClientOptions
+	now     func() time.Time
+	watch   watchSettings
+
+	current atomic.Pointer[clientState]
+
+	mu    sync.Mutex // one reload at a time
+	files sources
+}
+
+// NewClient loads and checks all files. Each error names its file; certificates that are not valid now are accepted,
+// see Warnings.
+func NewClient(o ClientOptions) (*Client, error) {
+	minVersion, err := checkMinVersion(o.MinVersion)
+	if err != nil {
+		return nil, err
+	}
+	o.MinVersion = minVersion
+	if (o.Cert == "") != (o.Key == "") {
+		return nil, errors.New("a client certificate needs both a certificate file and a key file")
+	}
+	var pairs []KeyPairFiles
+	if o.Cert != "" {
+		pairs = []KeyPairFiles{{Cert: o.Cert, Key: o.Key}}
+	}
+	c := &Client{options: o, now: time.Now, watch: defaultWatchSettings, files: newSources(pairs, o.CA)}
+	if err := c.Reload(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Reload reads all files again. If one is bad, nothing changes. Sessions are forgotten, connections go on.
+func (c *Client) Reload() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m, err := c.files.loadAll()
+	if err != nil {
+		return err
+	}
+	c.current.Store(c.newState(m))
+	return nil
+}
+
+// Watch reloads what changes on disk until ctx ends, and returns its error; see Terminator.Watch. A Client without
+// files has nothing to watch and just waits.
+func (c *Client) Watch(ctx context.Context, report func(Event)) error {
+	if len(c.files) == 0 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	w := fileWatch{watchSettings: c.watch, paths: c.files.paths(), refresh: c.refresh, report: report}
+	return w.run(ctx)
+}
+
+func (c *Client) refresh() []Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m, events := c.files.loadChanged(c.current.Load().material)
+	if m != nil {
+		c.current.Store(c.newState(m))
+	}
+	return events
+}
+
+// Warnings returns what an operator should know about the certificates in use: expired, or not valid yet.
+func (c *Client) Warnings() []string { return c.current.Load().material.warnings(c.now()) }
+
+// Handshake does the client's side on raw. It verifies that the backend's certificate is for serverName (unless
+// ClientOptions.ServerName says otherwise): a host name, which is sent as SNI, or an IP address, which is not. Deadline,
+// ownership and errors are as with Terminator.Handshake.
+//
+// Under TLS 1.3 a backend judges our certificate after our side is done: a refusal shows as an alert when reading.
+func (c *Client) Handshake(ctx context.Context, raw net.Conn, serverName string) (*Conn, error) {
+	if c.options.ServerName != "" {
+		serverName = c.options.ServerName
+	}
+	if serverName == "" && !c.options.InsecureSkipVerify {
+		err := errors.New("no server name to verify the backend's certificate for")
+		return nil, &HandshakeError{Reason: ReasonOther, Err: err}
+	}
+	conn := &Conn{wire: newWire(raw, nil)}
+	conn.tls = tls.Client(&conn.wire, c.current.Load().configFor(raw.RemoteAddr().String(), serverName))
+	if err := conn.handshake(ctx); err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+func (c *Client) newState(m *material) *clientState {
+	base := &tls.Config{
+		Time:               c.now,
+		MinVersion:         c.options.MinVersion,
+		MaxVersion:         tls.VersionTLS13,
+		CipherSuites:       cipherSuites12,
+		NextProtos:         c.options.ALPN,
+		InsecureSkipVerify: c.options.InsecureSkipVerify,
+	}
+	if m.ca != nil {
+		base.RootCAs = m.ca.pool
+	}
+	if len(m.pairs) > 0 {
+		own := m.pairs[0].tls
+		// Sent to whoever asks. Certificates would send it only to backends that name its very issuer, which many
+		// that trust it by way of a root do not.
+		base.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own, nil }
+	}
+	return &clientState{material: m, base: base, configs: make(map[endpoint]*tls.Config)}
+}
+
+// clientState is what one load of the files gave, and what was agreed with backends under it: new authorities
+// forget old sessions.
+type clientState struct {
+	material *material
+	base     *tls.Config
+
+	mu      sync.Mutex
+	configs map[endpoint]*tls.Config
+}
+
+// endpoint is a backend as sessions know it. The address is part of it because backends that share a name seldom
+// share ticket keys.
+type endpoint struct{ address, serverName string }
+
+// maxEndpoints bounds the configurations and sessions in memory, about 4 KB each. Pools that large are rare, and all
+// that is lost beyond it is resumption.
+const maxEndpoints = 1024
+
+func (s *clientState) configFor(address, serverName string) *tls.Config {
+	key := endpoint{address, serverName}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if config, ok := s.configs[key]; ok {
+		return config
+	}
+	if len(s.configs) >= maxEndpoints {
+		for old := range s.configs {
+			delete(s.configs, old) // any: map order is random enough
+			break
+		}
+	}
+	config := s.base.Clone()
+	config.ServerName = serverName
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(1) // there is only one name to ask it for
+	s.configs[key] = config
+	return config
+}

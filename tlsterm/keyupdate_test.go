@@ -1,0 +1,78 @@
+package tlsterm
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sealer makes TLS 1.3 records under TLS_AES_128_GCM_SHA256: crypto/tls never sends a KeyUpdate by itself.
+type sealer struct {
+	secret []byte
+	seq    uint64
+}
+
+func (s *sealer) expand(t *testing.T, label string, size int) []byte {
+	t.Helper()
+	label = "tls13 " + label
+	info := append([]byte{0, byte(size), byte(len(label))}, label...) // HKDF-Expand-Label, RFC 8446, section 7.1
+	out, err := hkdf.Expand(sha256.New, s.secret, string(append(info, 0)), size)
+	must(t, err)
+	return out
+}
+
+func (s *sealer) seal(t *testing.T, contentType byte, data []byte) []byte {
+	t.Helper()
+	block, err := aes.NewCipher(s.expand(t, "key", 16))
+	must(t, err)
+	aead, err := cipher.NewGCM(block)
+	must(t, err)
+	nonce := s.expand(t, "iv", 12)
+	var seq [12]byte
+	binary.BigEndian.PutUint64(seq[4:], s.seq)
+	for i := range nonce {
+		nonce[i] ^= seq[i]
+	}
+	s.seq++
+	inner := append(bytes.Clone(data), contentType)
+	header := []byte{23, 3, 3, 0, byte(len(inner) + aead.Overhead())}
+	return aead.Seal(header, nonce, inner, header)
+}
+
+func (s *sealer) next(t *testing.T) { s.secret, s.seq = s.expand(t, "traffic upd", 32), 0 }
+
+// A KeyUpdate that wants an answer, after our close_notify: there can be none, but what follows must still be read.
+func TestKeyUpdateAfterCloseWrite(t *testing.T) {
+	l := newLab(t)
+	config := l.config(tls.VersionTLS13)
+	var keys bytes.Buffer
+	config.KeyLogWriter = &keys
+	client, server := mustMeet(t, l.terminator(nil), config)
+	if server.State().CipherSuite != tls.TLS_AES_128_GCM_SHA256 {
+		t.Skip("this machine prefers a suite that the test does not know")
+	}
+	_, after, _ := strings.Cut(keys.String(), "CLIENT_TRAFFIC_SECRET_0 ")
+	line, _, _ := strings.Cut(after, "\n")
+	_, digits, _ := strings.Cut(line, " ")
+	secret, err := hex.DecodeString(digits)
+	must(t, err)
+
+	must(t, server.CloseWrite())
+	s := &sealer{secret: secret}
+	out := s.seal(t, 22, []byte{24, 0, 0, 1, 1}) // KeyUpdate, update_requested
+	s.next(t)
+	out = append(out, s.seal(t, 23, []byte("still here"))...)
+	_, err = client.NetConn().Write(out)
+	must(t, err)
+	must(t, server.SetReadDeadline(time.Now().Add(patience)))
+	wantRead(t, server, "still here", nil)
+	must(t, server.Close())
+}
