@@ -1,0 +1,215 @@
+package affinity
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// ID is a backend's index within its pool's table of backends; it is stable while the pool lives.
+type ID uint32
+
+// Config describes a table.
+type Config struct {
+	// Capacity bounds the keys that are remembered without an open tunnel; 0 remembers none. It is shared out among
+	// shards: a shard that is full forgets its oldest key while others may have room. Pins are not counted.
+	Capacity int
+	// TTL is how long a key is remembered after its last tunnel closed; 0 forgets it at once.
+	TTL time.Duration
+	// Now is the clock; nil takes time.Now.
+	Now func() time.Time
+}
+
+// Hit says how a backend was found.
+type Hit uint8
+
+// Ways to find a backend. The zero Hit is none of them.
+const (
+	Pinned     Hit = iota + 1 // the key has a session there
+	Remembered                // the key had a tunnel there not long ago
+	Placed                    // a policy chose it
+)
+
+// String returns the word used in logs and metrics.
+func (h Hit) String() string {
+	switch h {
+	case Pinned:
+		return "pinned"
+	case Remembered:
+		return "remembered"
+	case Placed:
+		return "placed"
+	}
+	return fmt.Sprintf("hit(%d)", uint8(h))
+}
+
+// Shards. Below minShard keys each, a shard's share of the capacity would be too small for the chance by which keys
+// are spread over shards: with 1,024 each it is filled evenly to about 3 %.
+const (
+	maxShards = 64
+	minShard  = 1024
+)
+
+// Table knows where keys belong. A key goes through these states:
+//
+//	         Acquire: place                     last Release
+//	unknown ────────────────► pinned ◄──────────────────────────► remembered
+//	   ▲                        │        Acquire: still eligible      │
+//	   ├────────────────────────┘                                     │
+//	   │ last Abandon, and no session became a tunnel                 │
+//	   └──────────────────────────────────────────────────────────────┘
+//	     TTL after the last close, or the shard is full
+//
+// A table is safe for concurrent use and has no goroutine: what has expired is noticed when it is looked at, and two
+// expired keys make room for each new one.
+type Table struct {
+	now   func() time.Time
+	start time.Time
+	ttl   time.Duration
+
+	shards []shard
+}
+
+// New returns an empty table.
+func New(c Config) (*Table, error) {
+	if c.Capacity < 0 {
+		return nil, fmt.Errorf("affinity: capacity %d is negative", c.Capacity)
+	}
+	if c.TTL < 0 {
+		return nil, fmt.Errorf("affinity: ttl %v is negative", c.TTL)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	remembers := c.Capacity > 0 && c.TTL > 0
+	count := maxShards
+	for remembers && count > 1 && c.Capacity/count < minShard {
+		count /= 2
+	}
+	t := &Table{now: c.Now, start: c.Now(), ttl: c.TTL, shards: make([]shard, count)}
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.table = t
+		s.pins = make(map[Key]*entry)
+		if !remembers {
+			continue
+		}
+		size := c.Capacity / count
+		if i < c.Capacity%count {
+			size++
+		}
+		lru, err := simplelru.NewLRU[Key, memory](size, nil)
+		if err != nil {
+			return nil, fmt.Errorf("affinity: %w", err)
+		}
+		s.memories = lru
+	}
+	return t, nil
+}
+
+// Acquire finds or places a key's backend and takes a reference to it, in this order: a backend where the key has a
+// session, the latest first; the one that is remembered; the one that place returns. Of the first two only those are
+// taken that are eligible now. If place returns false so does Acquire, and nothing has changed.
+//
+// Both functions are called under a lock that also other keys wait for, so that two first connections of a key land
+// together. They must be quick, and must not call the table.
+func (t *Table) Acquire(k Key, eligible func(ID) bool, place func() (ID, bool)) (Pin, Hit, bool) {
+	s := &t.shards[k.Lo&uint64(len(t.shards)-1)]
+	s.mu.Lock()
+	defer s.mu.Unlock() // deferred, so that a panic in one of the caller's functions does not lock the key out for ever
+	return s.acquireLocked(k, eligible, place)
+}
+
+// clock returns the time since the table was made, in nanoseconds of the monotonic clock: setting the wall clock does
+// not expire anybody, and a number is a third of the size of a time.Time.
+func (t *Table) clock() int64 { return int64(t.now().Sub(t.start)) }
+
+// Pin is one session's hold on its key's backend. The zero Pin holds nothing.
+//
+// A Pin belongs to one session, is not copied, and is given back by exactly one of Release and Abandon. Any further
+// call of either does nothing.
+type Pin struct {
+	entry   *entry
+	backend ID
+}
+
+// Backend returns where the session belongs; also after the pin was given back.
+func (p *Pin) Backend() ID { return p.backend }
+
+// Release says that the session was a tunnel and has ended. With its last session the key is remembered for the
+// TTL from now.
+func (p *Pin) Release() { p.giveBack(true) }
+
+// Abandon says that the session never became a tunnel, because the connect failed, say. With its last session the
+// key is forgotten if it was placed for this; what was remembered before comes back with the expiry it had.
+func (p *Pin) Abandon() { p.giveBack(false) }
+
+func (p *Pin) giveBack(tunnel bool) {
+	e := p.entry
+	if e == nil {
+		return
+	}
+	p.entry = nil
+	e.shard.mu.Lock()
+	defer e.shard.mu.Unlock()
+	e.shard.giveBackLocked(e, tunnel)
+}
+
+// Stats is a table's state and history.
+type Stats struct {
+	Pins       int // keys with a session
+	Remembered int // keys without one; expired ones that nobody has looked at are counted too
+
+	PinnedHits     uint64
+	RememberedHits uint64
+	Misses         uint64 // placed
+	Moved          uint64 // of Misses: the key had a backend, but it was not eligible
+	Expired        uint64 // remembered keys that were found expired
+	Evictions      uint64 // remembered keys that were forgotten early because their shard was full
+}
+
+func (s *Stats) add(o Stats) {
+	s.Pins += o.Pins
+	s.Remembered += o.Remembered
+	s.PinnedHits += o.PinnedHits
+	s.RememberedHits += o.RememberedHits
+	s.Misses += o.Misses
+	s.Moved += o.Moved
+	s.Expired += o.Expired
+	s.Evictions += o.Evictions
+}
+
+// Stats adds up all shards. It takes each one's lock for a moment: counting under the locks that Acquire holds anyway
+// costs less than atomics shared by all cores.
+func (t *Table) Stats() Stats {
+	var sum Stats
+	for i := range t.shards {
+		sum.add(t.shards[i].stats())
+	}
+	return sum
+}
+
+// shard is the part of a table that has one lock.
+type shard struct {
+	table *Table
+
+	mu       sync.Mutex
+	pins     map[Key]*entry              // the latest of the key's entries
+	memories *simplelru.LRU[Key, memory] // nil if the table remembers nothing
+	counts   Stats                       // without Pins and Remembered
+
+	_ [64]byte // a cache line between this shard's lock and the next
+}
+
+func (s *shard) stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.counts
+	st.Pins = len(s.pins)
+	if s.memories != nil {
+		st.Remembered = s.memories.Len()
+	}
+	return st
+}
