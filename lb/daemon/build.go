@@ -1,0 +1,252 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gaissmai/bart"
+	"go.uber.org/zap"
+
+	"fairlead/config"
+	"fairlead/lb"
+	"fairlead/lb/peek"
+	"fairlead/lb/sys"
+	"fairlead/tlsterm"
+)
+
+// This file is the one translation from described to living.
+
+// plan is a configuration with everything loaded that can fail, and nothing bound yet.
+type plan struct {
+	frontends []frontendPlan
+	watched   []watched
+	warnings  []string
+}
+
+// frontendPlan is a frontend without its listeners.
+type frontendPlan struct {
+	lb.FrontendOptions
+	binds  []string
+	shards int
+	socket sys.SocketOptions
+}
+
+// warn logs what works but is probably not meant.
+func (p *plan) warn(log *zap.Logger) {
+	for _, w := range p.warnings {
+		log.Named("daemon").Warn(w)
+	}
+	for _, w := range p.watched {
+		for _, text := range w.files.Warnings() {
+			log.Named("daemon").Warn(text, w.field)
+		}
+	}
+}
+
+// prepare loads certificates and authorities, resolves backends and builds pools. It reports all errors at once.
+func prepare(c *config.Config) (*plan, error) {
+	p := &plan{}
+	var errs []error
+	pools := map[string]*lb.Pool{}
+	for i := range c.Pools {
+		pool, err := p.buildPool(&c.Pools[i])
+		if err != nil {
+			errs = append(errs, fmt.Errorf("pools[%d] (%s): %w", i, c.Pools[i].Name, err))
+			continue
+		}
+		pools[pool.Name()] = pool
+	}
+	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		f, err := p.buildFrontend(l, pools)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("listeners[%d] (%s): %w", i, l.Name, err))
+			continue
+		}
+		f.Sessions = sessionLogs[c.Log.Sessions]
+		p.frontends = append(p.frontends, f)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Words of the configuration and what they mean here.
+var (
+	protocols   = map[config.Protocol]lb.Protocol{config.ProtocolHTTP: lb.HTTP, config.ProtocolTCP: lb.TCP}
+	tlsModes    = map[config.TLSMode]lb.TLSMode{config.TLSOff: lb.TLSOff, config.TLSTerminate: lb.TLSTerminate, config.TLSPassthrough: lb.TLSPassthrough}
+	accepts     = map[config.AcceptProxy]lb.AcceptProxy{config.AcceptProxyOff: lb.ProxyOff, config.AcceptProxyOptional: lb.ProxyOptional, config.AcceptProxyRequired: lb.ProxyRequired}
+	forwardeds  = map[config.Forwarded]lb.Forwarded{config.ForwardedOff: lb.ForwardedOff, config.ForwardedX: lb.ForwardedX, config.ForwardedRFC7239: lb.ForwardedRFC7239}
+	policies    = map[config.Balance]lb.Policy{config.BalanceMaglev: lb.Maglev, config.BalanceRendezvous: lb.Rendezvous, config.BalanceLeastConn: lb.LeastConn, config.BalanceRoundRobin: lb.RoundRobin}
+	sendProxies = map[config.SendProxy]lb.SendProxy{config.SendProxyOff: lb.SendProxyOff, config.SendProxyV1: lb.SendProxyV1, config.SendProxyV2: lb.SendProxyV2}
+	sessionLogs = map[config.SessionLog]lb.SessionLog{config.SessionsOff: lb.SessionsOff, config.SessionsClose: lb.SessionsClose, config.SessionsBoth: lb.SessionsBoth}
+	tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
+)
+
+// buildFrontend translates a listener.
+func (p *plan) buildFrontend(l *config.Listener, pools map[string]*lb.Pool) (frontendPlan, error) {
+	f := frontendPlan{binds: l.Bind, shards: l.Shards, socket: sys.SocketOptions{Keepalive: l.TCPKeepalive, UserTimeout: l.TCPUserTimeout}}
+	if f.shards == 0 {
+		f.shards = runtime.GOMAXPROCS(0)
+	}
+	f.FrontendOptions = lb.FrontendOptions{
+		Name: l.Name, Protocol: protocols[l.Protocol],
+		Proxy: lb.ProxyOptions{
+			Accept: accepts[l.ProxyProtocol.Accept], Trusted: networks(l.ProxyProtocol.Trusted), MaxBytes: int(l.ProxyProtocol.MaxBytes),
+		},
+		TLS: tlsModes[l.TLS.Mode], HandshakeTimeout: l.TLS.HandshakeTimeout, Head: buildHead(&l.Head),
+		IdleTimeout: l.IdleTimeout, FinTimeout: l.FinTimeout, MaxConnections: l.MaxConnections,
+	}
+	for _, r := range l.Routes {
+		f.Routes = append(f.Routes, lb.Route{Host: r.Host, PathPrefix: r.PathPrefix, SNI: r.SNI, Pool: pools[r.Pool]})
+	}
+	if l.Pool != "" {
+		f.Pool = pools[l.Pool]
+	}
+	if l.Head.Forwarded != config.ForwardedOff && !l.Head.PerRequest && l.Protocol == config.ProtocolHTTP {
+		p.warnings = append(p.warnings, fmt.Sprintf("listener %q: head.forwarded changes the first request of a connection only; "+
+			"later requests on a kept-alive connection reach the backend as the client sent them. Set head.per_request: true "+
+			"if backends trust these headers on plain requests", l.Name))
+	}
+	if l.TLS.Mode != config.TLSTerminate {
+		return f, nil
+	}
+	t, err := buildTerminator(l)
+	if err != nil {
+		return f, fmt.Errorf("tls: %w", err)
+	}
+	f.Terminator = t
+	p.watched = append(p.watched, watched{zap.String("listener", l.Name), t})
+	return f, nil
+}
+
+// buildHead translates what is said of request heads.
+func buildHead(h *config.Head) lb.HeadOptions {
+	return lb.HeadOptions{
+		Timeout:   h.Timeout,
+		Limits:    peek.Limits{MaxBytes: int(h.MaxBytes), MaxRequestLine: int(h.MaxRequestLine), MaxHeaders: h.MaxHeaders},
+		Forwarded: forwardeds[h.Forwarded], ForwardedTrusted: networks(h.ForwardedTrusted),
+		DropSpoofed: h.ForwardedUntrusted != config.SpoofedAppend, PerRequest: h.PerRequest,
+	}
+}
+
+// buildTerminator loads a listener's certificates.
+func buildTerminator(l *config.Listener) (*tlsterm.Terminator, error) {
+	o := tlsterm.Options{
+		MinVersion: tlsVersions[l.TLS.MinVersion], ClientCA: l.TLS.ClientCA, SessionTickets: l.TLS.SessionTickets,
+	}
+	if l.Protocol == config.ProtocolHTTP {
+		o.ALPN = []string{"http/1.1"} // what a peeked head and a raw tunnel speak
+	}
+	for _, c := range l.TLS.Certificates {
+		o.Certificates = append(o.Certificates, tlsterm.KeyPairFiles{Cert: c.Cert, Key: c.Key})
+	}
+	return tlsterm.New(o)
+}
+
+// networks makes a table of prefixes.
+func networks(ps []netip.Prefix) *bart.Lite {
+	t := &bart.Lite{}
+	for _, p := range ps {
+		t.Insert(p)
+	}
+	return t
+}
+
+// buildPool translates a pool and resolves its backends.
+func (pl *plan) buildPool(p *config.Pool) (*lb.Pool, error) {
+	o := lb.PoolOptions{
+		Name: p.Name, Policy: policies[p.Balance],
+		HashKey: p.Affinity.HashKey.Reveal(), IPv4Prefix: p.Affinity.IPv4Prefix, IPv6Prefix: p.Affinity.IPv6Prefix,
+		TTL: p.Affinity.TTL, Capacity: p.Affinity.Capacity,
+		ConnectTimeout: p.ConnectTimeout, AnswerTimeout: p.AnswerTimeout, Retries: p.Retries, RetryBudget: p.RetryBudget,
+		SendProxy: sendProxies[p.SendProxyProtocol], Sources: p.Source,
+		Socket: sys.SocketOptions{Keepalive: p.TCPKeepalive, UserTimeout: p.TCPUserTimeout},
+	}
+	for _, k := range p.Affinity.Keys {
+		src, err := lb.ParseKeySource(k)
+		if err != nil {
+			return nil, err
+		}
+		o.Keys = append(o.Keys, src)
+	}
+	for i := range p.Backends {
+		b, err := buildBackend(&p.Backends[i], p.TLS.ServerName)
+		if err != nil {
+			return nil, fmt.Errorf("backends[%d] (%s): %w", i, p.Backends[i].Name, err)
+		}
+		o.Backends = append(o.Backends, b)
+	}
+	if p.TLS.Mode == config.PoolTLSOn {
+		client, err := tlsterm.NewClient(tlsterm.ClientOptions{
+			CA: p.TLS.CA, Cert: p.TLS.Cert, Key: p.TLS.Key,
+			MinVersion: tlsVersions[p.TLS.MinVersion], InsecureSkipVerify: p.TLS.InsecureSkipVerify,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		o.TLS = client
+		pl.watched = append(pl.watched, watched{zap.String("pool", p.Name), client})
+	}
+	return lb.NewPool(o)
+}
+
+// buildBackend translates a backend. serverName overrides the host of its address for TLS.
+func buildBackend(b *config.Backend, serverName string) (lb.BackendOptions, error) {
+	o := lb.BackendOptions{Name: b.Name, Weight: b.Weight, MaxConnections: b.MaxConnections, ServerName: serverName}
+	if path, ok := strings.CutPrefix(b.Address, "unix:"); ok {
+		o.Path = path
+		return o, nil
+	}
+	host, port, err := net.SplitHostPort(b.Address)
+	if err != nil {
+		return o, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return o, fmt.Errorf("port of %q: %w", b.Address, err)
+	}
+	if o.ServerName == "" {
+		o.ServerName = host
+	}
+	addrs, err := resolve(host)
+	if err != nil {
+		return o, err
+	}
+	for _, a := range addrs {
+		o.Addresses = append(o.Addresses, netip.AddrPortFrom(a, uint16(n)))
+	}
+	return o, nil
+}
+
+// Bounds of resolving one backend's name: at start only, off the data path.
+const (
+	resolveTimeout = 10 * time.Second
+	maxAddresses   = 16
+)
+
+// resolve returns the addresses of a host, which may be one itself.
+func resolve(host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a.Unmap()}, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, fmt.Errorf("resolve backend: %w", err)
+	}
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	return addrs[:min(len(addrs), maxAddresses)], nil
+}

@@ -1,0 +1,88 @@
+package lb
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"fairlead/lb/relay"
+	"fairlead/lb/relay/relaytest"
+	"fairlead/tlsterm"
+	"fairlead/tlsterm/selfsigned"
+)
+
+// TestRelayWithTerminatedLegs runs the relay's suite over the TLS legs that sessions really have.
+func TestRelayWithTerminatedLegs(t *testing.T) {
+	certPEM, keyPEM, err := selfsigned.Make([]string{"localhost"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, pem := range map[string][]byte{cert: certPEM, key: keyPEM} {
+		if err := os.WriteFile(name, pem, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	terminator, err := tlsterm.New(tlsterm.Options{Certificates: []tlsterm.KeyPairFiles{{Cert: cert, Key: key}}, SessionTickets: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := tlsterm.NewClient(tlsterm.ClientOptions{CA: cert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(certPEM)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			down := relaytest.LegFactory{Name: "terminated", TLS: true, New: func(t testing.TB) (relay.Leg, *relaytest.Peer) {
+				near, far := relaytest.TCPPair(t)
+				return handshaken(t, func() (*tlsterm.Conn, error) { return terminator.Handshake(t.Context(), near, nil) },
+					func() *relaytest.Peer {
+						return relaytest.TLSClientPeer(t, far, &tls.Config{RootCAs: roots, ServerName: "localhost", MaxVersion: version})
+					})
+			}}
+			up := relaytest.LegFactory{Name: "encrypted", TLS: true, New: func(t testing.TB) (relay.Leg, *relaytest.Peer) {
+				near, far := relaytest.TCPPair(t)
+				return handshaken(t, func() (*tlsterm.Conn, error) { return client.Handshake(t.Context(), near, "localhost") },
+					func() *relaytest.Peer {
+						return relaytest.TLSServerPeer(t, far, &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: version})
+					})
+			}}
+			g := relay.NewGroup(relay.Options{})
+			relaytest.Run(t, relaytest.Harness{
+				Adopt: func(s relay.Spec) relaytest.Tunnel { return g.Adopt(s) },
+				Wait:  g.Wait,
+				Pairs: []relaytest.Pair{{Client: down, Backend: relaytest.TCP()}, {Client: relaytest.TCP(), Backend: up}, {Client: down, Backend: up}},
+			})
+		})
+	}
+}
+
+// handshaken runs both ends of a handshake at once.
+func handshaken(t testing.TB, near func() (*tlsterm.Conn, error), far func() *relaytest.Peer) (relay.Leg, *relaytest.Peer) {
+	t.Helper()
+	type result struct {
+		conn *tlsterm.Conn
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		conn, err := near()
+		done <- result{conn, err}
+	}()
+	peer := far()
+	r := <-done
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	return r.conn, peer
+}

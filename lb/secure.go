@@ -1,0 +1,87 @@
+package lb
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"fairlead/lb/peek"
+	"fairlead/lb/relay"
+	"fairlead/lb/termination"
+	"fairlead/tlsterm"
+)
+
+// secure terminates TLS or peeks the ClientHello, and sets the client leg.
+func (s *session) secure() error {
+	switch s.f.opts.TLS {
+	case TLSTerminate:
+		return s.terminate()
+	case TLSPassthrough:
+		if err := s.readClientHello(); err != nil {
+			return err
+		}
+	case TLSOff:
+	}
+	s.client = relay.NewConnLeg(s.raw)
+	return nil
+}
+
+// terminate does the TLS handshake.
+func (s *session) terminate() error {
+	ctx, cancel := context.WithDeadline(s.ctx, s.start.Add(s.f.opts.HandshakeTimeout))
+	defer cancel()
+	conn, err := s.f.opts.Terminator.Handshake(ctx, s.raw, s.arrival.buf)
+	if err != nil {
+		return s.handshakeFailed(err)
+	}
+	s.arrival.buf = s.arrival.buf[:0]
+	s.client, s.tls = conn, conn
+	state := conn.State()
+	s.sni, s.alpn = state.ServerName, state.ALPN
+	return nil
+}
+
+// handshakeFailed says how a session ends whose client did not get through the handshake.
+func (s *session) handshakeFailed(err error) error {
+	var plain *tlsterm.NotTLSError
+	if errors.As(err, &plain) {
+		switch {
+		case plain.ProxyHeader:
+			return s.proxyMismatch("a PROXY header arrived where a TLS handshake was expected; set proxy_protocol.accept, or stop sending it")
+		case plain.HTTP:
+			return endWith(termination.PlainHTTPOnTLS, answerPlainOnTLS, err)
+		}
+		return end(termination.HandshakeFailed, err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return end(termination.HandshakeTimeout, err)
+	}
+	return end(termination.HandshakeFailed, err)
+}
+
+// readClientHello peeks the server name and the protocols of a connection that is passed through.
+func (s *session) readClientHello() error {
+	if err := s.raw.SetReadDeadline(s.start.Add(s.f.opts.HandshakeTimeout)); err != nil {
+		return end(termination.ClientGone, err)
+	}
+	for {
+		if looksLikeProxyHeader(s.arrival.buf) {
+			return s.proxyMismatch("a PROXY header arrived where a TLS handshake was expected; set proxy_protocol.accept, or stop sending it")
+		}
+		hello, done, err := peek.ParseClientHello(s.arrival.buf, peek.DefaultMaxHello)
+		if err != nil && !mayBecomeProxyHeader(s.arrival.buf) {
+			return end(termination.BadClientHello, err)
+		}
+		if done {
+			s.sni = hello.ServerName
+			if len(hello.ALPN) > 0 {
+				s.alpn = hello.ALPN[0]
+			}
+			return s.raw.SetReadDeadline(time.Time{})
+		}
+		if err := s.fill(s.raw); err != nil {
+			return s.readFailed(err, end(termination.HandshakeTimeout, err))
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package lb
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"fairlead/lb/peek"
+	"fairlead/lb/relay"
+	"fairlead/lb/termination"
+	"fairlead/tlsterm"
+)
+
+// session is one client connection from accept to close. Its arrival runs on a goroutine of its own; when the
+// tunnel stands, that goroutine ends and what is left is read by finish only.
+type session struct {
+	f      *Frontend
+	id     sessionID
+	start  time.Time
+	raw    relay.Conn // as accepted; closed through client once that is set
+	client relay.Leg  // the client leg: clear or TLS
+	tls    *tlsterm.Conn
+	ctx    context.Context // ends when the arrival must: shutdown, or a client that left
+	cancel context.CancelCauseFunc
+
+	peer                netip.AddrPort // of the socket; zero for unix
+	source, destination netip.AddrPort // the client's and its target, as the PROXY header tells or as the socket does
+
+	arrival *arrival // buffers; nil once the tunnel stands
+	hasHead bool
+	head    headFacts
+	sni     string
+	alpn    string
+
+	pool     *Pool
+	choice   choice
+	attempts int
+	upstream relay.Leg
+
+	upBytes, downBytes uint64 // sent by the arrival, before the relay counts
+	status             int    // of the backend's answer to an Upgrade request; 0 if not looked at
+	upDone             bool
+	secured            time.Duration // since start: TLS done
+	headed             time.Duration // since start: head complete
+	connected          time.Duration // since start: connected to a backend
+	finished           atomic.Bool
+}
+
+// headFacts is what stays known of a request head.
+type headFacts struct {
+	host, method, path string
+	upgrade            bool
+	headOnly           bool
+}
+
+// arrival is what a session borrows until its tunnel stands.
+type arrival struct {
+	buf  []byte // read from the client and not consumed: what is left behind one phase belongs to the next
+	head peek.Head
+
+	answer []byte // room for the backend's answer to an Upgrade request
+}
+
+// answerBytes bounds how far into a backend's answer its final status is looked for.
+const answerBytes = 4 << 10
+
+// arrivalBytes holds a browser's request head or ClientHello in one read.
+const arrivalBytes = 4 << 10
+
+var arrivals = sync.Pool{New: func() any {
+	return &arrival{buf: make([]byte, 0, arrivalBytes), answer: make([]byte, 0, answerBytes)}
+}}
+
+// returnArrival gives the buffers back, unless a big head made them big.
+func (s *session) returnArrival() {
+	a := s.arrival
+	s.arrival = nil
+	if a == nil || cap(a.buf) > 4*arrivalBytes {
+		return
+	}
+	a.buf = a.buf[:0]
+	arrivals.Put(a)
+}
+
+// newSession makes the session of an accepted connection. It owns c.
+func (f *Frontend) newSession(c relay.Conn) *session {
+	s := &session{f: f, id: nextSessionID(), start: time.Now(), raw: c, arrival: arrivals.Get().(*arrival)}
+	s.ctx, s.cancel = context.WithCancelCause(f.ctx)
+	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
+		s.peer = plainAddrPort(a.AddrPort())
+	}
+	if a, ok := c.LocalAddr().(*net.TCPAddr); ok {
+		s.destination = plainAddrPort(a.AddrPort())
+	}
+	s.source = s.peer
+	return s
+}
+
+// plainAddrPort drops what makes one address look like two: the IPv4-mapped form and the zone.
+func plainAddrPort(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+}
+
+// run is a session's first life: the phases in order, each with its deadline. It returns when the relay has taken
+// over, or the session has ended.
+func (s *session) run() {
+	stop := context.AfterFunc(s.ctx, s.interrupt)
+	err := s.arrive()
+	stop()
+	if err != nil {
+		s.refuse(asEnding(err))
+	}
+}
+
+// arrive is the only place that knows the order of phases.
+func (s *session) arrive() error {
+	if err := s.identify(); err != nil {
+		return err
+	}
+	w := watch(s.client, s.f.opts.Head.Limits.MaxBytes, s.cancel)
+	defer w.stop()
+	if err := s.connect(w); err != nil {
+		return err
+	}
+	s.connected = time.Since(s.start)
+	if err := s.sendPrefix(w); err != nil {
+		return err
+	}
+	if s.head.upgrade {
+		if err := s.awaitAnswer(w); err != nil {
+			return err
+		}
+	}
+	w.stop()
+	s.upDone = w.passedEnd()
+	s.upBytes += w.forwarded()
+	return s.adopt()
+}
+
+// interrupt unblocks whatever the arrival is waiting for.
+func (s *session) interrupt() { _ = s.raw.SetDeadline(aLongTimeAgo) }
+
+// errShutdown is the reason for ending arrivals when the shutdown grace is over.
+var errShutdown = errors.New("shutting down")
+
+// interrupted is how a session ends whose context was cancelled for cause.
+func (s *session) interrupted(cause error) *ending {
+	if errors.Is(cause, errClientGone) {
+		return end(termination.ClientGone, cause)
+	}
+	return endWith(termination.Shutdown, answerShutdown, cause)
+}
+
+// refuse ends a session that never became a tunnel: answers an HTTP client, closes, and finishes.
+func (s *session) refuse(e *ending) {
+	if cause := context.Cause(s.ctx); cause != nil {
+		e = s.interrupted(cause) // the error that the interruption made hides the reason
+	}
+	leg := s.client
+	if leg == nil {
+		leg = relay.NewConnLeg(s.raw)
+	}
+	if e.answer != nil && s.f.opts.Protocol == HTTP {
+		_ = s.raw.SetDeadline(time.Time{})             // drop what interrupt or an expired phase left behind
+		_ = sendAnswer(leg, e.answer, s.head.headOnly) // the client may be gone; the cause is known already
+	}
+	_ = leg.Close()
+	if s.upstream != nil {
+		_ = s.upstream.Close()
+	}
+	if s.choice.backend != nil {
+		s.choice.abandon()
+	}
+	s.returnArrival()
+	s.finish(relay.Result{Cause: e.cause, Err: e.err, Engine: "none"})
+}
+
+// tunnelEnded is called by the relay when both legs are closed.
+func (s *session) tunnelEnded(r relay.Result) {
+	s.choice.release()
+	if s.hasHead && !s.head.upgrade && r.Down == 0 && r.Cause.Side() == termination.Backend {
+		r.Cause = termination.BackendNoAnswer
+	}
+	s.finish(r)
+}
+
+// finish runs once: counters, the session line, the slot.
+func (s *session) finish(r relay.Result) {
+	if !s.finished.CompareAndSwap(false, true) {
+		return
+	}
+	s.cancel(nil)
+	s.f.count(r.Cause)
+	s.logEnd(r)
+	s.f.leave()
+}
