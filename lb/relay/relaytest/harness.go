@@ -1,0 +1,85 @@
+// Package relaytest is the suite that every relay engine passes, with every pairing of legs: real loopback sockets,
+// real TLS, and after each case no goroutine, no descriptor and no tunnel left.
+package relaytest
+
+import (
+	"context"
+	"testing"
+
+	"fairlead/lb/relay"
+	"fairlead/lb/termination"
+)
+
+// Tunnel is what an engine returns for an adopted session.
+type Tunnel interface {
+	Stats() relay.Stats
+	Kill(c termination.Cause)
+}
+
+// Harness is an engine under test, and the legs it can have.
+type Harness struct {
+	Adopt func(relay.Spec) Tunnel
+	// Wait returns when the engine has no tunnel left.
+	Wait  func(context.Context) error
+	Pairs []Pair
+}
+
+// Pair is a pairing of legs.
+type Pair struct{ Client, Backend LegFactory }
+
+// Name is the subtest's name, e.g. "tls-plain".
+func (p Pair) Name() string { return p.Client.Name + "-" + p.Backend.Name }
+
+// LegFactory makes a connection: our leg and its far end. Both are ready to relay, a TLS handshake is over.
+type LegFactory struct {
+	Name string
+	// TLS says that an end without close_notify shows as io.ErrUnexpectedEOF, on both sides.
+	TLS bool
+	// NoReset says that this kind of connection has no RST.
+	NoReset bool
+	New     func(testing.TB) (relay.Leg, *Peer)
+}
+
+// Pairings are the pairings that every engine must have, from the legs of this package.
+func Pairings() []Pair {
+	return []Pair{
+		{TCP(), TCP()},
+		{ClientTLS(), TCP()},
+		{TCP(), BackendTLS()},
+		{ClientTLS(), BackendTLS()},
+		{Unix(), TCP()},
+		{TCP(), Unix()},
+	}
+}
+
+// Run runs the suite. Cases run one after the other, since each counts the process's descriptors and goroutines.
+func Run(t *testing.T, h Harness) {
+	for _, p := range h.Pairs {
+		t.Run(p.Name(), func(t *testing.T) {
+			warmUp(t, p)
+			for _, c := range cases() {
+				t.Run(c.name, func(t *testing.T) {
+					if c.resets && (p.Client.NoReset || p.Backend.NoReset) {
+						t.Skip("these connections have no RST")
+					}
+					checkBalance(t, h)
+					c.run(&scene{T: t, harness: h, pair: p})
+				})
+			}
+		})
+	}
+}
+
+type testCase struct {
+	name   string
+	resets bool // needs connections with RST
+	run    func(*scene)
+}
+
+func cases() []testCase {
+	var all []testCase
+	for _, group := range [][]testCase{streamCases(), endCases(), breakCases(), stallCases(), timeoutCases()} {
+		all = append(all, group...)
+	}
+	return all
+}

@@ -1,0 +1,178 @@
+package sys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ListenOptions describes the sockets of one bind address. The zero value is one socket with the kernel's defaults.
+type ListenOptions struct {
+	// Shards is the number of SO_REUSEPORT sockets of a TCP address, among which the kernel spreads
+	// connections (socket(7)); less than 2 means one socket, which nobody else can share. Not for unix sockets.
+	Shards int
+	// Backlog bounds the connections that wait for Accept, per socket (listen(2)); 0: net.core.somaxconn.
+	Backlog int
+	// Mode is the permission of a unix socket's file; 0: 0777 less the umask, as bind(2) has it.
+	Mode os.FileMode
+	// Socket is set on the listening socket. Accepted connections inherit all of it, at no system call each.
+	Socket SocketOptions
+}
+
+// Listen opens the sockets of one bind address: "host:port", "[v6]:port", ":port" for both families, "unix:/path"
+// or "unix:@abstract". Port 0 lets the first socket pick a port that the others share.
+//
+// An address belongs to one caller: where anybody else listens on it Listen fails, even if that socket has
+// SO_REUSEPORT and the kernel would have let both share it. A unix socket file that nobody listens on any more is
+// replaced, and the file is removed by Close.
+//
+// Accepted TCP connections have TCP_NODELAY (package net sets it) and otherwise what o.Socket says; the keepalive
+// that package net sets by default is off. Errors unwrap to their errno and say what to do.
+func Listen(ctx context.Context, bind string, o ListenOptions) ([]net.Listener, error) {
+	var listeners []net.Listener
+	var err error
+	if path, ok := strings.CutPrefix(bind, "unix:"); ok {
+		listeners, err = listenUnix(ctx, path, o)
+	} else {
+		listeners, err = listenTCP(ctx, bind, o)
+	}
+	if err != nil {
+		return nil, listenError(bind, err)
+	}
+	return listeners, nil
+}
+
+func listenTCP(ctx context.Context, bind string, o ListenOptions) ([]net.Listener, error) {
+	host, _, err := net.SplitHostPort(bind)
+	if err != nil {
+		return nil, err
+	}
+	network := tcpNetwork(host)
+	// The first socket is bound without SO_REUSEPORT: that is what makes the kernel refuse an address on which
+	// somebody else listens, with or without the option. It gets the option only then, so that ours can join.
+	first, err := listenOne(ctx, network, bind, o, false)
+	if err != nil {
+		return nil, err
+	}
+	listeners := []net.Listener{first}
+	if o.Shards < 2 {
+		return listeners, nil
+	}
+	err = control(first, func(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+	for len(listeners) < o.Shards && err == nil {
+		var l net.Listener
+		if l, err = listenOne(ctx, network, first.Addr().String(), o, true); err == nil {
+			listeners = append(listeners, l)
+		}
+	}
+	if err != nil {
+		closeAll(listeners)
+		return nil, err
+	}
+	return listeners, nil
+}
+
+// tcpNetwork picks the family by the host, since package net turns "0.0.0.0" into a socket of both families
+// when asked for "tcp".
+func tcpNetwork(host string) string {
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		return "tcp"
+	case addr.Is4():
+		return "tcp4"
+	}
+	return "tcp6"
+}
+
+func listenOne(ctx context.Context, network, address string, o ListenOptions, share bool) (net.Listener, error) {
+	lc := net.ListenConfig{
+		KeepAlive: -1, // or package net sets its own on every accepted connection, with four system calls
+		Control: func(network, _ string, c syscall.RawConn) error {
+			return controlRaw(c, func(fd int) error { return prepareListener(fd, network, o, share) })
+		},
+	}
+	// Multipath TCP is package net's default for listeners; its sockets know neither TCP_USER_TIMEOUT nor splice.
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	if o.Backlog > 0 {
+		// listen(2) on a listening socket changes its backlog; package net knows only somaxconn.
+		err := control(l, func(fd int) error { return os.NewSyscallError("listen", unix.Listen(fd, o.Backlog)) })
+		if err != nil {
+			_ = l.Close()
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func prepareListener(fd int, network string, o ListenOptions, share bool) error {
+	if network == "unix" {
+		if o.Mode == 0 {
+			return nil
+		}
+		// bind(2) gives the file the mode of the socket's own inode, so that it never exists with any other.
+		return os.NewSyscallError("fchmod", unix.Fchmod(fd, uint32(o.Mode.Perm())))
+	}
+	if share {
+		if err := setInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
+			return err
+		}
+	}
+	return o.Socket.apply(fd)
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close()
+	}
+}
+
+// listenError says what failed, where, and what an operator can do about it.
+func listenError(bind string, err error) error {
+	hint := listenHint(bind, err)
+	var errno unix.Errno
+	if errors.As(err, &errno) { // package net's "listen tcp …: bind:" would only repeat the address
+		err = errno
+	}
+	if hint == "" {
+		return fmt.Errorf("listen on %q: %w", bind, err)
+	}
+	return fmt.Errorf("listen on %q: %w; %s", bind, err, hint)
+}
+
+func listenHint(bind string, err error) string {
+	onPath := strings.HasPrefix(bind, "unix:")
+	var syntax *net.AddrError
+	switch {
+	case errors.As(err, &syntax):
+		return "write host:port, [v6]:port, :port or unix:/path"
+	case is(err, unix.EADDRINUSE) && onPath:
+		return "a process listens there: stop it or choose another path"
+	case is(err, unix.EADDRINUSE):
+		return "a process listens there (ss -ltnp shows which): stop it or choose another address"
+	case is(err, unix.EACCES) && onPath:
+		return "this user may not create the socket's file: change the directory's owner or permissions"
+	case is(err, unix.EACCES):
+		return "ports below 1024 need the capability CAP_NET_BIND_SERVICE (capabilities(7)): grant it or choose a higher port"
+	case is(err, unix.EADDRNOTAVAIL):
+		return "no interface of this machine has the address: add it, or allow it with net.ipv4.ip_nonlocal_bind"
+	case is(err, unix.ENOENT) && onPath:
+		return "create the directory first"
+	case is(err, unix.EINVAL) && onPath:
+		return "a socket's path has at most 107 bytes (unix(7))"
+	case is(err, unix.EMFILE, unix.ENFILE):
+		return "raise the descriptor limit (RLIMIT_NOFILE)"
+	}
+	return ""
+}
