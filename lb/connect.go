@@ -60,6 +60,7 @@ func (s *session) connectFailed(b *Backend, err error) error {
 	switch {
 	case sys.IsDescriptorLimit(err), sys.IsPortsExhausted(err):
 		return endWith(termination.ResourceExhausted, answerExhausted, err)
+	case sys.IsRefused(err): // before the next case, which knows an unreachable host as well
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), sys.IsTimedOut(err):
 		return endWith(termination.BackendTimeout, answerBackendSlow, err)
 	case errors.As(err, &hs):

@@ -3,7 +3,6 @@ package lb
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"os"
 	"time"
@@ -94,7 +93,7 @@ func (s *session) prefix() []byte {
 }
 
 // ownBody returns the part of what came behind the head that belongs to this request. Under per_request a client
-// that sends its next request early is left to send it again.
+// that sends its next request early has to send it again, on the connection that follows.
 func (s *session) ownBody(behind []byte) []byte {
 	head := &s.arrival.head
 	if s.head.upgrade {
@@ -118,18 +117,23 @@ func (s *session) clientFacts() client {
 	return client{addr: s.source.Addr(), proto: proto, host: string(s.arrival.head.HostPort())}
 }
 
-// oneRequestLeg is a client leg that ends with the current request: the first byte beyond it reads as the client's
-// end, so that a next request is never sent to a backend it was not routed to.
+// oneRequestLeg is a client leg that ends with the current request, so that a next request is never sent to a backend
+// it was not routed to.
 type oneRequestLeg struct {
 	relay.Leg
 	left int64 // of the request's body
+	over bool  // more has come, and the relay knows
 }
 
 func (l *oneRequestLeg) Read(p []byte) (int, error) {
+	if l.over {
+		return l.Leg.Read(p)
+	}
 	if l.left == 0 {
 		n, err := l.Leg.Read(p)
 		if n > 0 {
-			return 0, io.EOF
+			l.over = true
+			return 0, relay.ErrSurplus
 		}
 		return 0, err
 	}
@@ -137,6 +141,9 @@ func (l *oneRequestLeg) Read(p []byte) (int, error) {
 	l.left -= int64(n)
 	return n, err
 }
+
+// Unwrap lets the relay splice to the client.
+func (l *oneRequestLeg) Unwrap() relay.Leg { return l.Leg }
 
 // Truncate keeps the leg a relay.Truncater.
 func (l *oneRequestLeg) Truncate() error {

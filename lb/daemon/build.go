@@ -145,7 +145,7 @@ func buildTerminator(l *config.Listener) (*tlsterm.Terminator, error) {
 		MinVersion: tlsVersions[l.TLS.MinVersion], ClientCA: l.TLS.ClientCA, SessionTickets: l.TLS.SessionTickets,
 	}
 	if l.Protocol == config.ProtocolHTTP {
-		o.ALPN = []string{"http/1.1"} // what a peeked head and a raw tunnel speak
+		o.ALPN = []string{"http/1.1", "http/1.0"} // what a peeked head and a raw tunnel speak
 	}
 	for _, c := range l.TLS.Certificates {
 		o.Certificates = append(o.Certificates, tlsterm.KeyPairFiles{Cert: c.Cert, Key: c.Key})
@@ -163,39 +163,39 @@ func networks(ps []netip.Prefix) *bart.Lite {
 }
 
 // buildPool translates a pool and resolves its backends.
-func (pl *plan) buildPool(p *config.Pool) (*lb.Pool, error) {
+func (p *plan) buildPool(c *config.Pool) (*lb.Pool, error) {
 	o := lb.PoolOptions{
-		Name: p.Name, Policy: policies[p.Balance],
-		HashKey: p.Affinity.HashKey.Reveal(), IPv4Prefix: p.Affinity.IPv4Prefix, IPv6Prefix: p.Affinity.IPv6Prefix,
-		TTL: p.Affinity.TTL, Capacity: p.Affinity.Capacity,
-		ConnectTimeout: p.ConnectTimeout, AnswerTimeout: p.AnswerTimeout, Retries: p.Retries, RetryBudget: p.RetryBudget,
-		SendProxy: sendProxies[p.SendProxyProtocol], Sources: p.Source,
-		Socket: sys.SocketOptions{Keepalive: p.TCPKeepalive, UserTimeout: p.TCPUserTimeout},
+		Name: c.Name, Policy: policies[c.Balance],
+		HashKey: c.Affinity.HashKey.Reveal(), IPv4Prefix: c.Affinity.IPv4Prefix, IPv6Prefix: c.Affinity.IPv6Prefix,
+		TTL: c.Affinity.TTL, Capacity: c.Affinity.Capacity,
+		ConnectTimeout: c.ConnectTimeout, AnswerTimeout: c.AnswerTimeout, Retries: c.Retries, RetryBudget: c.RetryBudget,
+		SendProxy: sendProxies[c.SendProxyProtocol], Sources: c.Source,
+		Socket: sys.SocketOptions{Keepalive: c.TCPKeepalive, UserTimeout: c.TCPUserTimeout},
 	}
-	for _, k := range p.Affinity.Keys {
+	for _, k := range c.Affinity.Keys {
 		src, err := lb.ParseKeySource(k)
 		if err != nil {
 			return nil, err
 		}
 		o.Keys = append(o.Keys, src)
 	}
-	for i := range p.Backends {
-		b, err := buildBackend(&p.Backends[i], p.TLS.ServerName)
+	for i := range c.Backends {
+		b, err := buildBackend(&c.Backends[i], c.TLS.ServerName)
 		if err != nil {
-			return nil, fmt.Errorf("backends[%d] (%s): %w", i, p.Backends[i].Name, err)
+			return nil, fmt.Errorf("backends[%d] (%s): %w", i, c.Backends[i].Name, err)
 		}
 		o.Backends = append(o.Backends, b)
 	}
-	if p.TLS.Mode == config.PoolTLSOn {
+	if c.TLS.Mode == config.PoolTLSOn {
 		client, err := tlsterm.NewClient(tlsterm.ClientOptions{
-			CA: p.TLS.CA, Cert: p.TLS.Cert, Key: p.TLS.Key,
-			MinVersion: tlsVersions[p.TLS.MinVersion], InsecureSkipVerify: p.TLS.InsecureSkipVerify,
+			CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key,
+			MinVersion: tlsVersions[c.TLS.MinVersion], InsecureSkipVerify: c.TLS.InsecureSkipVerify,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 		o.TLS = client
-		pl.watched = append(pl.watched, watched{zap.String("pool", p.Name), client})
+		p.watched = append(p.watched, watched{zap.String("pool", c.Name), client})
 	}
 	return lb.NewPool(o)
 }

@@ -53,12 +53,14 @@ func New(c *config.Config, log *zap.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	p.warn(log)
-	d := &Daemon{log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: relay.NewGroup(relay.Options{}), watched: p.watched}
-	limit, err := sessionLimit()
+	pipes, sessions, err := limits()
 	if err != nil {
 		return nil, err
 	}
-	slots := lb.NewSlots(limit)
+	d := &Daemon{
+		log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: relay.NewGroup(relay.Options{Pipes: pipes}), watched: p.watched,
+	}
+	slots := lb.NewSlots(sessions)
 	for _, spec := range p.frontends {
 		listeners, err := bind(spec.binds, spec.shards, spec.socket)
 		if err != nil {
@@ -78,15 +80,18 @@ func Check(c *config.Config) error {
 	return err
 }
 
-// sessionLimit is the number of sessions that the descriptor limit has room for: two descriptors each, and some
-// for listeners, files and the runtime.
-func sessionLimit() (int, error) {
-	const others = 64
+// limits divides the descriptor limit: some for listeners, files and the runtime, some for the relay's pipes, and two
+// for each session.
+func limits() (pipes, sessions int, err error) {
+	const mostOthers, mostPipes, share = 64, 256, 16
 	n, err := sys.DescriptorLimit()
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return int(min(max(n, others+2)-others, 1<<32) / 2), nil
+	limit := int(min(n, 1<<31)) //nolint:gosec // bounded in the same line
+	pipes = min(mostPipes, max(1, limit/share))
+	others := min(mostOthers, limit/4)
+	return pipes, max(1, (limit-others-2*pipes)/2), nil
 }
 
 // bind opens the listeners of all addresses, or none.

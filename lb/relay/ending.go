@@ -24,6 +24,9 @@ func (t *Tunnel) runUp() {
 	case e.read == nil:
 	case errors.Is(e.read, io.EOF):
 		t.upEnd()
+	case errors.Is(e.read, ErrSurplus):
+		t.upEnd()
+		t.up.discard(t)
 	case errors.Is(e.read, io.ErrUnexpectedEOF):
 		t.upTruncated(e.read)
 	default:
@@ -95,7 +98,7 @@ func (t *Tunnel) downEnd() {
 		t.downFail(err)
 		return
 	}
-	if err := t.spec.Client.CloseWrite(); err != nil {
+	if err := t.spec.Client.CloseWrite(); err != nil && !t.clientLeft(err) {
 		t.downFail(err)
 		return
 	}
@@ -138,6 +141,14 @@ func (t *Tunnel) answer(c termination.Cause) error {
 	_, err := t.spec.Client.Write(b)
 	t.touch()
 	return err
+}
+
+// clientLeft tells whether a client that has got everything, and had ended its own direction, has gone since: that our
+// FIN no longer reaches it is no news.
+func (t *Tunnel) clientLeft(err error) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.fin == clientSide.fin && clientSide.cause(err) == clientSide.reset
 }
 
 // downFail ends the tunnel as the client takes no more bytes. If its own direction had ended in order before, then

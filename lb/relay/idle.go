@@ -22,7 +22,7 @@ func (t *Tunnel) limitLocked() (time.Duration, termination.Cause) {
 		limit, cause = fin, termination.FinTimeout
 	}
 	// Lingering: nothing can happen any more but the client's end, and there is a cause already, or a FIN.
-	if linger := t.group.timing.linger; t.downEnded && (t.upFailed || t.downBroken) && (limit <= 0 || linger < limit) {
+	if linger := t.group.timing.linger; t.downEnded && (t.up.sink.Load() || t.upFailed || t.downBroken) && (limit <= 0 || linger < limit) {
 		limit, cause = linger, t.fin
 	}
 	return limit, cause

@@ -25,6 +25,9 @@ func (l *connLeg) Truncate() error { return l.CloseWrite() }
 
 // newSplicer returns nil if one of the legs is not a kernel socket.
 func newSplicer(dst, src Leg) *sys.Splicer {
+	if u, ok := dst.(Unwrapper); ok {
+		dst = u.Unwrap()
+	}
 	to, ok1 := dst.(*connLeg)
 	from, ok2 := src.(*connLeg)
 	if !ok1 || !ok2 {

@@ -2,6 +2,7 @@
 package relay
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -31,6 +32,16 @@ type Leg interface {
 	// The deadlines may be set from any goroutine, during Read and Write too, and setting them does not block.
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
+}
+
+// ErrSurplus ends a direction although its sender goes on: what came so far was all that belongs to the stream. The
+// engine passes the end on and drops the rest, which it goes on reading so that closing is no RST. A Leg returns it
+// once and the surplus after it.
+var ErrSurplus = errors.New("more bytes than belong to the stream")
+
+// Unwrapper is a Leg around another one that differs from it in Read only.
+type Unwrapper interface {
+	Unwrap() Leg
 }
 
 // Truncater is a Leg that can end our direction in disorder while its peer's goes on. Without it a tunnel whose

@@ -78,7 +78,7 @@ type testCase struct {
 
 func cases() []testCase {
 	var all []testCase
-	for _, group := range [][]testCase{streamCases(), endCases(), breakCases(), stallCases(), timeoutCases()} {
+	for _, group := range [][]testCase{streamCases(), endCases(), breakCases(), stallCases(), timeoutCases(), httpCases()} {
 		all = append(all, group...)
 	}
 	return all
