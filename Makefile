@@ -1,0 +1,125 @@
+# `make` alone lists what there is to make.
+
+# go.mod may name a newer Go than this machine has; the go command fetches it itself, unless the environment forbids it.
+export GOTOOLCHAIN := auto
+
+GO                 ?= go
+GOLANGCI_VERSION   := v2.15.0
+BENCHSTAT_VERSION  := v0.0.0-20260908200009-22c9c6c9d4da
+FUZZTIME           ?= 20s
+BENCHCOUNT         ?= 6
+
+# Tools are built with the Go of go.mod: the linter reads no newer Go than it was built with.
+GO_OF_MODULE := $(shell awk '/^go / {v = "go" $$2} /^toolchain / {v = $$2} END {print v}' go.mod)
+
+# What describes this build. A clone by another user, or none at all, leaves it to the go command.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+LDFLAGS := -s -w $(if $(VERSION),-X main.version=$(VERSION)) $(if $(COMMIT),-X main.commit=$(COMMIT))
+BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+
+GOLANGCI  := bin/golangci-lint-$(GOLANGCI_VERSION)
+BENCHSTAT := bin/benchstat-$(BENCHSTAT_VERSION)
+
+# Clients that the scenario tests run on Node.
+NODE       := cmd/fairlead/testdata/node
+NODE_STAMP := $(if $(wildcard $(NODE)/package.json),$(NODE)/node_modules/.installed)
+
+# Tests of the program run the file named here, not one they build themselves.
+export FAIRLEAD_BINARY := $(CURDIR)/bin/fairlead
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help build demo test race fuzz bench fmt vet lint check need-go need-tests
+
+help: ## list what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: need-go ## build bin/fairlead
+	CGO_ENABLED=0 $(BUILD) -o bin/fairlead ./cmd/fairlead
+
+demo: build ## run the demo: a chat on three backends behind wss://localhost:8443
+	@exec bin/fairlead demo
+
+test: build $(NODE_STAMP) ## run all tests
+	$(GO) test -shuffle=on ./...
+
+race: need-go $(NODE_STAMP) ## run all tests, and the program they drive, under the race detector
+	CGO_ENABLED=1 $(BUILD) -race -o bin/fairlead-race ./cmd/fairlead
+	FAIRLEAD_BINARY=$(CURDIR)/bin/fairlead-race $(GO) test -race -shuffle=on ./...
+
+fuzz: need-go ## run each fuzz target for FUZZTIME (20s)
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+bench: need-go $(BENCHSTAT) ## run the benchmarks BENCHCOUNT (6) times and summarize them
+	$(GO) test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./... | tee bin/bench.txt
+	$(BENCHSTAT) bin/bench.txt
+
+fmt: need-go ## format the Go files
+	@$(GO_FILES) | xargs -0 "$$($(GO) env GOROOT)/bin/gofmt" -w
+
+check: need-tests ## what CI runs: format, vet, lint, build, all tests with the race detector
+	@$(MAKE) --no-print-directory check-format vet lint build
+	@$(MAKE) --no-print-directory $(NODE_STAMP) check-tests
+
+# Go files outside of what npm installed, which may hold some too.
+GO_FILES := find . -name node_modules -prune -o -name '*.go' -print0
+
+.PHONY: check-format check-tests
+check-format:
+	@unformatted=$$($(GO_FILES) | xargs -0 "$$($(GO) env GOROOT)/bin/gofmt" -l); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt does it):"; echo "$$unformatted"; exit 1; fi
+
+vet: need-go ## run go vet
+	$(GO) vet ./...
+
+lint: need-go $(GOLANGCI) ## run golangci-lint as .golangci.yml says
+	$(GOLANGCI) run ./...
+
+check-tests:
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+
+bin/golangci-lint-%:
+	@echo "building golangci-lint $* (once; two to five minutes)"
+	@$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*,golangci-lint)
+
+bin/benchstat-%:
+	@$(call install,golang.org/x/perf/cmd/benchstat@$*,benchstat)
+
+# $(call install,PACKAGE@VERSION,NAME) builds a tool into the file of the rule.
+define install
+mkdir -p bin/tools && GOTOOLCHAIN=$(GO_OF_MODULE) GOBIN=$(CURDIR)/bin/tools $(GO) install $(1) && mv bin/tools/$(2) $@
+endef
+
+$(NODE)/node_modules/.installed: $(NODE)/package.json $(NODE)/package-lock.json
+	npm ci --prefix $(NODE) --no-audit --no-fund
+	@touch $@
+
+# Any Go since 1.21 fetches the version that go.mod asks for.
+need-go:
+	@have=$$(cd / && $(GO) env GOVERSION 2>/dev/null); \
+	if [ "$$(printf '%s\n' go1.21 "$$have" | sort -V | head -n 1)" != go1.21 ]; then \
+		echo "Go 1.21 or newer is needed, and $${have:-none} is here"; \
+		echo "on Debian 13 or newer: apt-get install golang; anywhere: .ci/run brings one for its own run"; exit 1; fi
+
+# Each line of NEEDS: a command, and the Debian package that has it.
+define NEEDS
+gcc gcc
+node nodejs
+npm npm
+chromium chromium
+openssl openssl
+curl curl
+endef
+export NEEDS
+need-tests: need-go
+	@missing=$$(echo "$$NEEDS" | while read -r command package; do \
+		command -v "$$command" >/dev/null || echo "$$package"; done); \
+	if [ -n "$$missing" ]; then \
+		echo "the tests drive fairlead with programs that are missing here:" $$missing; \
+		echo "on Debian: apt-get install" $$missing "(.ci/run does it)"; exit 1; fi
