@@ -30,10 +30,10 @@ export FAIRLEAD_BINARY := $(CURDIR)/bin/fairlead
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test race fuzz bench fmt vet lint check need-go need-tests
+.PHONY: help build demo test race fuzz bench bench-edge fmt vet lint check need-go need-tests
 
 help: ## list what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: need-go ## build bin/fairlead
 	CGO_ENABLED=0 $(BUILD) -o bin/fairlead ./cmd/fairlead
@@ -59,6 +59,9 @@ fuzz: need-go ## run each fuzz target for FUZZTIME (20s)
 bench: need-go $(BENCHSTAT) ## run the benchmarks BENCHCOUNT (6) times and summarize them
 	$(GO) test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./... | tee bin/bench.txt
 	$(BENCHSTAT) bin/bench.txt
+
+bench-edge: build ## compare whole edges, fairlead with nginx and haproxy where installed (4 minutes)
+	$(GO) test ./bench -run '^$$' -bench Edge -benchtime 1x -timeout 20m
 
 fmt: need-go ## format the Go files
 	@$(GO_FILES) | xargs -0 "$$($(GO) env GOROOT)/bin/gofmt" -w

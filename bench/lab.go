@@ -1,0 +1,139 @@
+package bench
+
+import (
+	"bufio"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"fairlead/bench/echo"
+	"fairlead/bench/load"
+	"fairlead/bench/proc"
+	"fairlead/tlsterm/selfsigned"
+)
+
+// Ports for edges are taken from below the range that Linux gives to outgoing connections, so that none of those
+// takes a port between the moment it was found free and the edge's bind.
+const (
+	firstPort = 20000
+	lastPort  = 32000
+	portTries = 100
+)
+
+// validFor is how long the certificate of a run lasts.
+const validFor = 24 * time.Hour
+
+var (
+	errNoPort     = errors.New("no free port")
+	errNoAddress  = errors.New("the backend did not tell its address")
+	errNoHostRoot = errors.New("the certificate cannot be read back")
+)
+
+// lab is what all edges of a run share: a folder, a certificate and the backend.
+type lab struct {
+	folder      string
+	descriptors int
+	roots       *x509.CertPool
+	backend     *proc.Child
+	address     string // of the backend
+}
+
+// openLab starts the backend. The lab must be closed.
+func openLab(backend []string) (*lab, error) {
+	folder, err := os.MkdirTemp("", "fairlead-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder: %w", err)
+	}
+	l := &lab{folder: folder}
+	if err := l.furnish(backend); err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	return l, nil
+}
+
+func (l *lab) furnish(backend []string) error {
+	var err error
+	if l.descriptors, err = proc.Descriptors(); err != nil {
+		return err
+	}
+	if err := l.certify(); err != nil {
+		return err
+	}
+	return l.startBackend(backend)
+}
+
+func (l *lab) certify() error {
+	cert, key, err := selfsigned.Make([]string{load.ServerName}, validFor)
+	if err != nil {
+		return fmt.Errorf("make a certificate: %w", err)
+	}
+	l.roots = x509.NewCertPool()
+	if !l.roots.AppendCertsFromPEM(cert) {
+		return errNoHostRoot
+	}
+	bundle := append(append([]byte(nil), cert...), key...)
+	for name, text := range map[string][]byte{"cert.pem": cert, "key.pem": key, "bundle.pem": bundle} {
+		if err := os.WriteFile(filepath.Join(l.folder, name), text, 0o600); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (l *lab) startBackend(command []string) error {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("make a pipe: %w", err)
+	}
+	defer reader.Close()                            //nolint:errcheck // Only read from.
+	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // The caller's own program.
+	cmd.Env = append(os.Environ(), echo.ChildVariable+"=1")
+	cmd.Stdout = writer
+	l.backend, err = proc.Start(cmd)
+	// The child has its own now; reading ends when that is closed.
+	_ = writer.Close()
+	if err != nil {
+		return fmt.Errorf("backend: %w", err)
+	}
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoAddress, err)
+	}
+	address, err := netip.ParseAddrPort(strings.TrimSpace(line))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoAddress, err)
+	}
+	l.address = address.String()
+	return nil
+}
+
+// close stops the backend and removes the folder.
+func (l *lab) close() error {
+	var err error
+	if l.backend != nil {
+		err = l.backend.Stop()
+	}
+	return errors.Join(err, os.RemoveAll(l.folder))
+}
+
+// freeAddress is a loopback address that nobody listens on.
+func freeAddress() (string, error) {
+	var err error
+	for range portTries {
+		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // Any port will do.
+		var listener net.Listener
+		listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			return listener.Addr().String(), listener.Close()
+		}
+	}
+	return "", fmt.Errorf("%w: %w", errNoPort, err)
+}

@@ -1,0 +1,78 @@
+// Package load is a WebSocket client over TLS that measures: it does exactly the work that is named, checks every
+// answer, and takes part in nothing that would make two edges do different work.
+package load
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// Suite, Curve and TLSVersion are what every handshake must end with, so that all edges do the same cryptography.
+const (
+	Suite      = tls.TLS_AES_128_GCM_SHA256
+	Curve      = tls.X25519
+	TLSVersion = tls.VersionTLS13
+)
+
+// ServerName is the name that edges have certificates for.
+const ServerName = "localhost"
+
+var errNegotiated = errors.New("the handshake ended with something else than TLS 1.3, AES-128-GCM, X25519, in full")
+
+// Target is an edge to be loaded. It is safe for concurrent use.
+type Target struct {
+	address string
+	timeout time.Duration
+	tls     *tls.Config
+}
+
+// NewTarget describes the edge at address whose certificate is in roots. No dial and no read lasts longer than timeout.
+func NewTarget(address string, roots *x509.CertPool, timeout time.Duration) Target {
+	return Target{address: address, timeout: timeout, tls: &tls.Config{
+		RootCAs:          roots,
+		ServerName:       ServerName,
+		MinVersion:       TLSVersion,
+		CurvePreferences: []tls.CurveID{Curve},
+		// A client that keeps no sessions offers no psk_key_exchange_modes and gets no tickets. Browsers do, so
+		// tickets are asked for and thrown away.
+		ClientSessionCache: forgetful{},
+	}}
+}
+
+// Dial opens a tunnel: TCP, full handshake, upgrade.
+func (t Target) Dial(ctx context.Context) (*Tunnel, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	var dialer net.Dialer
+	raw, err := dialer.DialContext(ctx, "tcp", t.address)
+	if err != nil {
+		return nil, err
+	}
+	wire := &wire{Conn: raw}
+	tunnel := newTunnel(wire, tls.Client(wire, t.tls), t.timeout)
+	if err := tunnel.open(ctx); err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	return tunnel, nil
+}
+
+func checkNegotiated(state tls.ConnectionState) error {
+	if state.Version == TLSVersion && state.CipherSuite == Suite && state.CurveID == Curve && !state.DidResume {
+		return nil
+	}
+	return fmt.Errorf("%w: %s, %s, %s, resumed %t", errNegotiated, tls.VersionName(state.Version),
+		tls.CipherSuiteName(state.CipherSuite), state.CurveID, state.DidResume)
+}
+
+// forgetful is a session cache that keeps nothing.
+type forgetful struct{}
+
+func (forgetful) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
+
+func (forgetful) Put(string, *tls.ClientSessionState) {}

@@ -1,0 +1,98 @@
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// errNoProcess is what reading the /proc file of a process that is just ending gives.
+const errNoProcess = syscall.ESRCH
+
+// patience is how long a process may take to end after SIGTERM.
+const patience = 10 * time.Second
+
+var (
+	errEnded    = errors.New("ended by itself")
+	errStubborn = errors.New("did not end on SIGTERM and was killed")
+)
+
+// Child is a started process. It gets SIGTERM when this process ends, however that happens, so that nothing is left
+// running, and stands in a process group of its own, so that Ctrl-C reaches it through Stop only.
+type Child struct {
+	cmd      *exec.Cmd
+	done     chan struct{}
+	err      error // of Wait; read after done
+	patience time.Duration
+}
+
+// Start starts cmd, whose SysProcAttr it sets.
+func Start(cmd *exec.Cmd) (*Child, error) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	c := &Child{cmd: cmd, done: make(chan struct{}), patience: patience}
+	started := make(chan error)
+	go c.attend(started)
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	return c, nil
+}
+
+// attend starts the process and ends with it. PR_SET_PDEATHSIG(2const) counts the death of the thread that forked,
+// not of the process, so that thread is kept until the child has ended.
+func (c *Child) attend(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := c.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	c.err = c.cmd.Wait()
+	close(c.done)
+}
+
+// PID identifies the process.
+func (c *Child) PID() int {
+	return c.cmd.Process.Pid
+}
+
+// Done is closed when the process has ended.
+func (c *Child) Done() <-chan struct{} {
+	return c.done
+}
+
+// Stop ends the process with SIGTERM and waits for it; after ten seconds it is killed. The error says that the process
+// had ended before, or had to be killed; its exit status is not looked at, since programs disagree about it.
+func (c *Child) Stop() error {
+	select {
+	case <-c.done:
+		return fmt.Errorf("%s: %w", c.cmd.Path, errors.Join(errEnded, c.err))
+	default:
+	}
+	// Fails only when the process ends meanwhile.
+	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	timer := time.NewTimer(c.patience)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+		return nil
+	case <-timer.C:
+	}
+	// The whole group, or nginx's workers would outlive their master. It fails only when the process ends meanwhile.
+	_ = syscall.Kill(-c.PID(), syscall.SIGKILL)
+	<-c.done
+	return fmt.Errorf("%s: %w", c.cmd.Path, errStubborn)
+}
+
+// Descriptors is how many descriptors a process that this one starts may be allowed: its hard limit.
+func Descriptors() (int, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, fmt.Errorf("getrlimit: %w", err)
+	}
+	return int(min(limit.Max, 1<<20)), nil
+}
