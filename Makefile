@@ -25,8 +25,9 @@ BENCHSTAT := bin/benchstat-$(BENCHSTAT_VERSION)
 NODE       := cmd/fairlead/testdata/node
 NODE_STAMP := $(if $(wildcard $(NODE)/package.json),$(NODE)/node_modules/.installed)
 
-# Tests of the program run the file named here, not one they build themselves.
-export FAIRLEAD_BINARY := $(CURDIR)/bin/fairlead
+# Tests of the program run the file that FAIRLEAD_BINARY names, not one they build themselves.
+PLAIN_BINARY := $(CURDIR)/bin/fairlead
+RACE_BINARY  := $(CURDIR)/bin/race/fairlead
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -42,11 +43,11 @@ demo: build ## run the demo: a chat on three backends behind wss://localhost:844
 	@exec bin/fairlead demo
 
 test: build $(NODE_STAMP) ## run all tests
-	$(GO) test -shuffle=on ./...
+	FAIRLEAD_BINARY=$(PLAIN_BINARY) $(GO) test -shuffle=on ./...
 
 race: need-go $(NODE_STAMP) ## run all tests, and the program they drive, under the race detector
-	CGO_ENABLED=1 $(BUILD) -race -o bin/fairlead-race ./cmd/fairlead
-	FAIRLEAD_BINARY=$(CURDIR)/bin/fairlead-race $(GO) test -race -shuffle=on ./...
+	CGO_ENABLED=1 $(BUILD) -race -o $(RACE_BINARY) ./cmd/fairlead
+	FAIRLEAD_BINARY=$(RACE_BINARY) CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
 
 fuzz: need-go ## run each fuzz target for FUZZTIME (20s)
 	@set -e; for package in $$($(GO) list ./...); do \
@@ -61,19 +62,19 @@ bench: need-go $(BENCHSTAT) ## run the benchmarks BENCHCOUNT (6) times and summa
 	$(BENCHSTAT) bin/bench.txt
 
 bench-edge: build ## compare whole edges, fairlead with nginx and haproxy where installed (4 minutes)
-	$(GO) test ./bench -run '^$$' -bench Edge -benchtime 1x -timeout 20m
+	FAIRLEAD_BINARY=$(PLAIN_BINARY) $(GO) test ./bench -run '^$$' -bench Edge -benchtime 1x -timeout 20m
 
 fmt: need-go ## format the Go files
 	@$(GO_FILES) | xargs -0 "$$($(GO) env GOROOT)/bin/gofmt" -w
 
 check: need-tests ## what CI runs: format, vet, lint, build, all tests with the race detector
 	@$(MAKE) --no-print-directory check-format vet lint build
-	@$(MAKE) --no-print-directory $(NODE_STAMP) check-tests
+	@$(MAKE) --no-print-directory race
 
 # Go files outside of what npm installed, which may hold some too.
 GO_FILES := find . -name node_modules -prune -o -name '*.go' -print0
 
-.PHONY: check-format check-tests
+.PHONY: check-format
 check-format:
 	@unformatted=$$($(GO_FILES) | xargs -0 "$$($(GO) env GOROOT)/bin/gofmt" -l); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (make fmt does it):"; echo "$$unformatted"; exit 1; fi
@@ -83,9 +84,6 @@ vet: need-go ## run go vet
 
 lint: need-go $(GOLANGCI) ## run golangci-lint as .golangci.yml says
 	$(GOLANGCI) run ./...
-
-check-tests:
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
 
 bin/golangci-lint-%:
 	@echo "building golangci-lint $* (once; two to five minutes)"
@@ -118,11 +116,14 @@ npm npm
 chromium chromium
 openssl openssl
 curl curl
+nginx nginx
+strace strace
+prlimit util-linux
 endef
 export NEEDS
 need-tests: need-go
 	@missing=$$(echo "$$NEEDS" | while read -r command package; do \
-		command -v "$$command" >/dev/null || echo "$$package"; done); \
+		PATH="$$PATH:/usr/sbin" command -v "$$command" >/dev/null || echo "$$package"; done); \
 	if [ -n "$$missing" ]; then \
 		echo "the tests drive fairlead with programs that are missing here:" $$missing; \
 		echo "on Debian: apt-get install" $$missing "(.ci/run does it)"; exit 1; fi

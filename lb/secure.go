@@ -54,6 +54,10 @@ func (s *session) handshakeFailed(err error) error {
 		}
 		return end(termination.HandshakeFailed, err)
 	}
+	var failed *tlsterm.HandshakeError
+	if errors.As(err, &failed) && failed.Reason == tlsterm.ReasonClosed {
+		return end(termination.ClientGone, err) // a port check, a scanner, a closed tab
+	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return end(termination.HandshakeTimeout, err)
 	}

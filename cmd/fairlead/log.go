@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"fairlead/config"
+)
+
+// timeLayout is RFC 3339 with milliseconds.
+const timeLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// newLog makes the process's logger as the configuration describes it.
+func newLog(described config.Log, w io.Writer) (*zap.Logger, error) {
+	level, err := zapcore.ParseLevel(described.Level)
+	if err != nil {
+		return nil, fmt.Errorf("log level: %w", err)
+	}
+	shape := zap.NewProductionEncoderConfig()
+	shape.EncodeTime = zapcore.TimeEncoderOfLayout(timeLayout)
+	shape.EncodeDuration = zapcore.StringDurationEncoder
+	shape.TimeKey = "time"
+	var encoder zapcore.Encoder
+	switch described.Format {
+	case "json":
+		encoder = zapcore.NewJSONEncoder(shape)
+	case "console":
+		shape.EncodeLevel = zapcore.CapitalLevelEncoder
+		shape.ConsoleSeparator = "  "
+		encoder = zapcore.NewConsoleEncoder(shape)
+	default:
+		return nil, fmt.Errorf("log format %q: want json or console", described.Format)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), nil
+}

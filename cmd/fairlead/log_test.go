@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"fairlead/config"
+)
+
+func TestLogFormats(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		log    config.Log
+		parses bool
+	}{
+		{"json", config.Log{Level: "warn", Format: "json"}, true},
+		{"console", config.Log{Level: "warn", Format: "console"}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			log, err := newLog(tt.log, &out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			log.Info("below the level")
+			log.Named("lb").Warn("text of a client", zap.String("host", "a\x1b[31m\nb"), zap.Duration("took", time.Second))
+			if n := strings.Count(out.String(), "\n"); n != 1 {
+				t.Fatalf("%d lines:\n%s", n, out.String())
+			}
+			if strings.Contains(out.String(), "\x1b") {
+				t.Errorf("a client's escape sequence reaches the terminal: %q", out.String())
+			}
+			var line struct{ Level, Time, Logger, Msg, Host, Took string }
+			err = json.Unmarshal([]byte(out.String()), &line)
+			if (err == nil) != tt.parses {
+				t.Fatalf("%v: %s", err, out.String())
+			}
+			if _, err := time.Parse(time.RFC3339, line.Time); tt.parses && (err != nil || line.Level != "warn" || line.Logger != "lb" || line.Took != "1s") {
+				t.Errorf("%v: %+v", err, line)
+			}
+		})
+	}
+}
+
+func TestLogRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		log  config.Log
+	}{
+		{"level", config.Log{Level: "loud", Format: "json"}},
+		{"format", config.Log{Level: "info", Format: "xml"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := newLog(tt.log, &strings.Builder{}); err == nil {
+				t.Errorf("%+v is taken", tt.log)
+			}
+		})
+	}
+}

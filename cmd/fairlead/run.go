@@ -1,0 +1,49 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"fairlead/config"
+	"fairlead/lb/daemon"
+)
+
+func newRun() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "run -c FILE",
+		Short: "Balance connections as FILE describes, until SIGTERM or SIGINT",
+		Long: "Balance connections as FILE describes. SIGTERM or SIGINT stops accepting, lets open sessions end within\n" +
+			"shutdown.grace and closes the rest; a second one ends the process at once.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, file) },
+	}
+	addConfigFlag(cmd, &file)
+	return cmd
+}
+
+func run(cmd *cobra.Command, file string) error {
+	ctx, release := lifetime(cmd.Context())
+	defer release()
+	c, err := config.Load(file)
+	if err != nil {
+		return err
+	}
+	log, err := newLog(c.Log, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	d, err := daemon.New(c, log)
+	if err != nil {
+		return failed(err)
+	}
+	return failed(d.Run(ctx))
+}
+
+// addConfigFlag gives a command its -c FILE.
+func addConfigFlag(cmd *cobra.Command, file *string) {
+	const name = "config"
+	cmd.Flags().StringVarP(file, name, "c", "", "configuration `FILE` (YAML)")
+	// Both fail only for a flag that does not exist.
+	_ = cmd.MarkFlagRequired(name)
+	_ = cmd.MarkFlagFilename(name, "yaml", "yml")
+}
