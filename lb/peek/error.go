@@ -11,7 +11,8 @@ type Error struct {
 	Status int
 	// Reason is a sentence for the log and the body of the answer. It is one of a fixed set and holds no byte of the peer.
 	Reason string
-	// Offset is the position of the offending byte, or of the line that breaks a rule, from the start of the head.
+	// Offset is the position of the offending byte, or of the line that breaks a rule, from the start of the head or, in
+	// chunks, of the body.
 	Offset int
 }
 

@@ -1,5 +1,6 @@
-// Package peek reads what a client says first: an HTTP/1 request head or a TLS ClientHello, and the head of a backend's
-// answer. It is pure parsing over bytes that somebody else read: no I/O, no clock, no state beyond one parse.
+// Package peek reads what a client says first: an HTTP/1 request head or a TLS ClientHello, the head of a backend's
+// answer, and, where one request must be told from the next, the framing of a chunked body. It is pure parsing over bytes
+// that somebody else read: no I/O, no clock, no state beyond one message.
 //
 // # What is accepted
 //
