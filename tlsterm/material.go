@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -153,7 +154,7 @@ func (s sources) loadChanged(old *material) (*material, []Event) {
 func (s *source) read() (contents [][]byte, digest [sha256.Size]byte, err error) {
 	h := sha256.New()
 	for _, path := range s.paths {
-		data, err := os.ReadFile(path)
+		data, err := readRegular(path)
 		if err != nil {
 			err = fmt.Errorf("read certificates and keys: %w", err)
 			return nil, sha256.Sum256([]byte(err.Error())), err
@@ -164,6 +165,34 @@ func (s *source) read() (contents [][]byte, digest [sha256.Size]byte, err error)
 	}
 	h.Sum(digest[:0])
 	return contents, digest, nil
+}
+
+// maxFile bounds a PEM file, in bytes. The authorities of a whole system take a quarter of it.
+const maxFile = 1 << 20
+
+// readRegular reads a file, and nothing that could block or go on for ever: opening a FIFO waits for its writer, and a
+// device has no end.
+func readRegular(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	return data, nil
 }
 
 func (s *source) parseInto(m *material, contents [][]byte) error {
