@@ -8,7 +8,7 @@ import (
 // Sizes and times that hold where a file says nothing.
 const (
 	defaultKeepalive      = 15 * time.Second
-	defaultUserTimeout    = 30 * time.Second
+	defaultUserTimeout    = 2 * time.Minute
 	defaultRequestLine    = Size(8 << 10)
 	defaultMinVersion     = "1.2"
 	defaultAffinityKey    = "source_ip"
@@ -50,7 +50,7 @@ func DefaultPool() Pool {
 		Balance:        BalanceMaglev,
 		Affinity:       Affinity{TTL: time.Hour, Capacity: defaultAffinityKeeps, IPv4Prefix: 32, IPv6Prefix: 64},
 		ConnectTimeout: defaultConnectTimeout, Retries: defaultRetries, RetryBudget: defaultRetryBudget,
-		AnswerTimeout: 30 * time.Second, SendProxyProtocol: SendProxyOff,
+		FailTimeout: 10 * time.Second, AnswerTimeout: 30 * time.Second, SendProxyProtocol: SendProxyOff,
 		TLS:          PoolTLS{Mode: PoolTLSOff, MinVersion: defaultMinVersion},
 		TCPKeepalive: defaultKeepalive, TCPUserTimeout: defaultUserTimeout,
 		Health: Health{Type: healthNone},

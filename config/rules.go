@@ -88,6 +88,7 @@ var rules = map[string]rule{
 	"Pool.name":             {need: "routes and logs refer to a pool by its name"},
 	"Pool.backends":         {need: "give at least one backend"},
 	"Pool.connect_timeout":  deadline,
+	"Pool.fail_timeout":     patience,
 	"Pool.answer_timeout":   deadline,
 	"Pool.retries":          {most: 100},
 	"Pool.retry_budget":     {most: 1},

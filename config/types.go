@@ -58,7 +58,8 @@ type Listener struct {
 	Shards int `yaml:"shards"`
 	// TCPKeepalive is the idle time before, and the interval between, keepalive probes on client connections; 0 disables them.
 	TCPKeepalive time.Duration `yaml:"tcp_keepalive"`
-	// TCPUserTimeout is how long sent data may stay unacknowledged on client connections (TCP_USER_TIMEOUT, tcp(7)); 0: the kernel's default.
+	// TCPUserTimeout is how long sent data may stay unacknowledged on client connections, and how long a client may
+	// leave its receive window closed (TCP_USER_TIMEOUT, tcp(7)); 0: the kernel's default.
 	TCPUserTimeout time.Duration `yaml:"tcp_user_timeout"`
 }
 
@@ -205,6 +206,9 @@ type Pool struct {
 	// RetryBudget bounds retries to this share (0 to 1) of the pool's connects over the last ten seconds, so that
 	// an outage does not multiply load; at least ten retries in that time are always allowed.
 	RetryBudget float64 `yaml:"retry_budget"`
+	// FailTimeout is how long a backend that a connect failed to is passed over while others are there; then one
+	// connection tries it. 0: it is not passed over.
+	FailTimeout time.Duration `yaml:"fail_timeout"`
 	// AnswerTimeout bounds the wait for a backend's answer to an Upgrade request, from the moment it was sent.
 	AnswerTimeout time.Duration `yaml:"answer_timeout"`
 	// SendProxyProtocol tells backends about the client in a PROXY protocol header of version v1 or v2.

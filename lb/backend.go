@@ -3,6 +3,7 @@ package lb
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"fairlead/lb/balance"
 )
@@ -27,6 +28,7 @@ type Backend struct {
 	active atomic.Int64 // sessions that hold a slot, from pick to the end of the tunnel
 
 	connects, failures atomic.Uint64
+	parked             atomic.Int64 // until when it is passed over, in Unix nanoseconds; 0: not at all
 }
 
 // Active returns the number of sessions that are connecting or connected to b.
@@ -34,6 +36,27 @@ func (b *Backend) Active() int64 { return b.active.Load() }
 
 // Connects returns how many connections to b succeeded and failed.
 func (b *Backend) Connects() (ok, failed uint64) { return b.connects.Load(), b.failures.Load() }
+
+// probeGrace is how long others still pass over a parked backend while the first of them tries it.
+const probeGrace = time.Second
+
+// park passes b over for d, unless d is 0.
+func (b *Backend) park(d time.Duration) {
+	if d > 0 {
+		b.parked.Store(time.Now().Add(d).UnixNano())
+	}
+}
+
+// isParked reports whether b is to be passed over. When its time is up one caller is told no, to try it, and the
+// others wait for what becomes of that.
+func (b *Backend) isParked() bool {
+	until := b.parked.Load()
+	if until == 0 {
+		return false
+	}
+	now := time.Now()
+	return now.UnixNano() < until || !b.parked.CompareAndSwap(until, now.Add(probeGrace).UnixNano())
+}
 
 // full reports whether b takes no new keys.
 func (b *Backend) full() bool {
