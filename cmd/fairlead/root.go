@@ -64,6 +64,7 @@ func newRoot() *cobra.Command {
 		Short: "A layer-4 load balancer with sticky sessions for WebSocket edges",
 		Long: "fairlead accepts TCP and TLS connections, finds out who the client is, and takes it to its own backend, where it\n" +
 			"stays: as long as the client has a connection open, and for a while after.",
+		Version:       thisBuild().Version,
 		SilenceUsage:  true, // a failure is not made clearer by a page about flags
 		SilenceErrors: true, // execute writes it
 	}

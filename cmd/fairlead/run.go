@@ -36,6 +36,7 @@ func run(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return failed(err)
 	}
+	go explainHangups(ctx, log)
 	return failed(d.Run(ctx))
 }
 

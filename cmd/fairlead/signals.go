@@ -5,15 +5,20 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"go.uber.org/zap"
 )
 
 // lifetime gives a context that ends at the first SIGTERM or SIGINT. A second one ends the process at once, with status
 // 128 plus its number, as a shell counts it: by then the user has waited long enough for an orderly end. (Restoring the
 // default action instead would do nothing for process 1 of a container, signal(7).)
 //
+// A reader of standard error that has gone must not take every tunnel with it: SIGPIPE is ignored, and lines are lost.
+//
 // release takes the handlers away again; after it the context has ended.
 func lifetime(parent context.Context) (ctx context.Context, release func()) {
 	ctx, cancel := context.WithCancel(parent)
+	signal.Ignore(syscall.SIGPIPE)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
@@ -47,4 +52,20 @@ func statusOf(s os.Signal) int {
 		return 128 + int(number)
 	}
 	return statusFailed
+}
+
+// explainHangups writes a line for each SIGHUP until ctx ends: its default action would end every session of a user who
+// expects a reload, or closes a terminal.
+func explainHangups(ctx context.Context, log *zap.Logger) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+			log.Warn("SIGHUP: this version does not reload its configuration; certificate files are picked up as they change")
+		}
+	}
 }
