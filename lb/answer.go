@@ -20,7 +20,9 @@ type answer struct {
 var (
 	answerHeadTimeout    = &answer{status: http.StatusRequestTimeout, sentence: "the request head did not arrive in time"}
 	answerPlainOnTLS     = &answer{status: http.StatusBadRequest, sentence: "this is plain HTTP, but the port speaks TLS: use https:// or wss://"}
-	answerProxyMismatch  = &answer{status: http.StatusBadRequest, sentence: "a PROXY protocol header arrived, but none is accepted from this address"}
+	answerProxyUnwanted  = &answer{status: http.StatusBadRequest, sentence: "a PROXY protocol header arrived, but none is accepted from this address"}
+	answerProxyMissing   = &answer{status: http.StatusBadRequest, sentence: "this port wants a PROXY protocol header first, and none arrived"}
+	answerProxyUntrusted = &answer{status: http.StatusBadRequest, sentence: "this port is for trusted load balancers, and this address is none of them"}
 	answerProxyMalformed = &answer{status: http.StatusBadRequest, sentence: "the PROXY protocol header is malformed"}
 	answerNoRoute        = &answer{status: http.StatusNotFound, sentence: "no route matches this host and path"}
 	answerNoBackend      = &answer{status: http.StatusServiceUnavailable, sentence: "no backend accepts connections now", retryAfter: true}

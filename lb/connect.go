@@ -37,6 +37,7 @@ func (s *session) connect(watch *early) error {
 		leg, err := s.dial(c.backend)
 		if err == nil {
 			c.backend.connects.Add(1)
+			c.backend.parked.Store(0)
 			s.choice, s.upstream = c, leg
 			return nil
 		}
@@ -59,7 +60,10 @@ func (s *session) connectFailed(b *Backend, err error) error {
 	var hs *upstreamHandshakeError
 	switch {
 	case sys.IsDescriptorLimit(err), sys.IsPortsExhausted(err):
-		return endWith(termination.ResourceExhausted, answerExhausted, err)
+		return endWith(termination.ResourceExhausted, answerExhausted, err) // not the backend's fault
+	}
+	b.park(s.pool.opts.FailTimeout)
+	switch {
 	case sys.IsRefused(err): // before the next case, which knows an unreachable host as well
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), sys.IsTimedOut(err):
 		return endWith(termination.BackendTimeout, answerBackendSlow, err)
@@ -104,20 +108,20 @@ func (s *session) proxyTLVs() []proxyproto.TLV {
 			tlvs = append(tlvs, proxyproto.TLV{Type: t, Value: []byte(v)})
 		}
 	}
-	add(proxyproto.PP2_TYPE_ALPN, s.alpn)
 	add(proxyproto.PP2_TYPE_AUTHORITY, s.sni)
 	add(proxyproto.PP2_TYPE_UNIQUE_ID, s.id.String())
-	if s.tls == nil {
+	state := &s.tls
+	if state.Version == 0 {
 		return tlvs
 	}
-	state := s.tls.State()
+	add(proxyproto.PP2_TYPE_ALPN, state.ALPN) // the one in use, which under passthrough only the backend knows
 	sub := []proxyproto.TLV{
 		{Type: proxyproto.PP2_SUBTYPE_SSL_VERSION, Value: []byte(state.VersionName())},
 		{Type: proxyproto.PP2_SUBTYPE_SSL_CIPHER, Value: []byte(state.CipherName())},
 	}
-	// Verify stays 0, "verified": a client certificate that does not verify never gets here.
-	ssl := tlvparse.PP2SSL{Client: tlvparse.PP2_BITFIELD_CLIENT_SSL}
+	ssl := tlvparse.PP2SSL{Client: tlvparse.PP2_BITFIELD_CLIENT_SSL, Verify: 1} // no certificate
 	if len(state.PeerCertificates) > 0 {
+		ssl.Verify = 0 // one that does not verify never gets here
 		ssl.Client |= tlvparse.PP2_BITFIELD_CLIENT_CERT_SESS
 		if !state.Resumed {
 			ssl.Client |= tlvparse.PP2_BITFIELD_CLIENT_CERT_CONN

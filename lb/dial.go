@@ -18,19 +18,46 @@ type dialer struct {
 	source netip.AddrPort // zero: the kernel chooses
 }
 
-// newDialers makes one dialer a source address, or one without.
-func newDialers(o PoolOptions) []dialer {
-	if len(o.Sources) == 0 {
-		return []dialer{{Dialer: sys.Dialer(sys.DialOptions{Socket: o.Socket})}}
+// Families of addresses: a source address reaches backends of its own only.
+const (
+	familyV4 = iota
+	familyV6
+	families
+)
+
+func familyOf(a netip.Addr) int {
+	if a.Unmap().Is4() {
+		return familyV4
 	}
-	ds := make([]dialer, len(o.Sources))
-	for i, a := range o.Sources {
-		ds[i] = dialer{
-			Dialer: sys.Dialer(sys.DialOptions{Source: a, Socket: o.Socket}),
-			source: netip.AddrPortFrom(a, 0),
-		}
+	return familyV6
+}
+
+// newDialers makes one dialer a source address, or one that leaves the choice to the kernel.
+func newDialers(o PoolOptions) (ds [families][]dialer) {
+	if len(o.Sources) == 0 {
+		all := []dialer{{Dialer: sys.Dialer(sys.DialOptions{Socket: o.Socket})}}
+		return [families][]dialer{all, all}
+	}
+	for _, a := range o.Sources {
+		d := dialer{Dialer: sys.Dialer(sys.DialOptions{Source: a, Socket: o.Socket}), source: netip.AddrPortFrom(a, 0)}
+		ds[familyOf(a)] = append(ds[familyOf(a)], d)
 	}
 	return ds
+}
+
+// checkSources fails if a backend has no address that a source address could reach.
+func (p *Pool) checkSources() error {
+	for i := range p.opts.Backends {
+		b := &p.opts.Backends[i]
+		reachable := b.Path != ""
+		for _, a := range b.Addresses {
+			reachable = reachable || len(p.dialers[familyOf(a.Addr())]) > 0
+		}
+		if !reachable {
+			return fmt.Errorf("backend %q: no source address is of the same family (IPv4 or IPv6)", b.Name)
+		}
+	}
+	return nil
 }
 
 // upstreamHandshakeError marks a TLS handshake with a backend that failed.
@@ -84,22 +111,20 @@ func (s *session) secureUpstream(ctx context.Context, conn net.Conn, b *Backend)
 	return leg, nil
 }
 
-// dialAny connects to the first of b's addresses that answers.
+// dialAny connects to the first of b's addresses that answers. Each has its share of the time that is left, so that a
+// dead one does not use it up.
 func (p *Pool) dialAny(ctx context.Context, b *Backend) (relay.Conn, error) {
-	d := p.dialers[0]
-	if len(p.dialers) > 1 {
-		d = p.dialers[int(p.nextDialer.Add(1))%len(p.dialers)]
-	}
 	if b.Path != "" {
-		return dialUnix(ctx, d, b.Path)
+		return dialUnix(ctx, b.Path)
 	}
 	var errs []error
-	for _, addr := range b.Addresses {
-		if d.source.IsValid() && d.source.Addr().Is4() != addr.Addr().Is4() {
-			errs = append(errs, fmt.Errorf("dial %s: the source address %s is of the other family", addr, d.source.Addr()))
+	for i, addr := range b.Addresses {
+		ds := p.dialers[familyOf(addr.Addr())]
+		if len(ds) == 0 {
+			errs = append(errs, fmt.Errorf("dial %s: no source address of its family", addr))
 			continue
 		}
-		c, err := d.DialTCP(ctx, "tcp", d.source, addr)
+		c, err := p.nextOf(ds).dial(ctx, addr, len(b.Addresses)-i)
 		if err == nil {
 			return c, nil
 		}
@@ -108,8 +133,27 @@ func (p *Pool) dialAny(ctx context.Context, b *Backend) (relay.Conn, error) {
 	return nil, errors.Join(errs...)
 }
 
+// nextOf takes the dialers in turn.
+func (p *Pool) nextOf(ds []dialer) dialer {
+	if len(ds) == 1 {
+		return ds[0]
+	}
+	return ds[int(p.nextDialer.Add(1)%uint32(len(ds)))] //nolint:gosec // a list from a file
+}
+
+// dial connects within one of left shares of what remains until ctx's deadline.
+func (d dialer) dial(ctx context.Context, addr netip.AddrPort, left int) (*net.TCPConn, error) {
+	if deadline, ok := ctx.Deadline(); ok && left > 1 {
+		share, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+		defer cancel()
+		ctx = share
+	}
+	return d.DialTCP(ctx, "tcp", d.source, addr)
+}
+
 // dialUnix keeps a nil *net.UnixConn from becoming a non-nil interface.
-func dialUnix(ctx context.Context, d dialer, path string) (relay.Conn, error) {
+func dialUnix(ctx context.Context, path string) (relay.Conn, error) {
+	var d net.Dialer
 	c, err := d.DialUnix(ctx, "unix", nil, &net.UnixAddr{Net: "unix", Name: path})
 	if err != nil {
 		return nil, err

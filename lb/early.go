@@ -41,9 +41,9 @@ type early struct {
 	stopped  bool
 	upstream relay.Leg // nil: hold what arrives
 	held     []byte
-	total    int // bytes read
-	sent     int // of them, written to upstream
-	eof      bool
+	total    int  // bytes read
+	sent     int  // of them, written to upstream
+	eof      bool // the client has ended its direction in order
 	failed   error
 	grace    *time.Timer
 }
@@ -90,10 +90,15 @@ func (e *early) took(p []byte, err error) bool {
 	switch {
 	case err == nil:
 		return e.total < e.limit && !e.stopped
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return false
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, relay.ErrSurplus):
+		return !e.stopped // dropped; the client is still there
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, errBadBody):
+		return false // the second the relay finds out again
+	case errors.Is(err, io.EOF):
+		e.eof = true
 		e.endedLocked()
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		e.endedLocked() // which passes nothing on: the relay reads the same again, and knows what it means
 	default:
 		e.failed = err
 		e.cancel(errClientGone)
@@ -103,10 +108,10 @@ func (e *early) took(p []byte, err error) bool {
 
 // endedLocked passes the client's end on, or gives the connect a little longer.
 func (e *early) endedLocked() {
-	e.eof = true
-	if e.upstream != nil {
+	switch {
+	case e.upstream != nil && e.eof:
 		_ = e.upstream.CloseWrite() // a failure shows when the answer is read
-	} else if !e.stopped {
+	case e.upstream == nil && !e.stopped:
 		e.grace = time.AfterFunc(goneGrace, func() { e.cancel(errClientGone) })
 	}
 }
@@ -137,9 +142,14 @@ func (e *early) sendLocked(p []byte) error {
 	return err
 }
 
-// stop ends the watch at a byte boundary; nothing is reading from the client afterwards. It is idempotent.
+// stop ends the watch at a byte boundary; nothing is reading from the client afterwards. Only the first call does
+// anything: later ones may come when the relay owns the leg and its deadlines.
 func (e *early) stop() {
 	e.mu.Lock()
+	if e.stopped {
+		e.mu.Unlock()
+		return
+	}
 	e.timer.Stop()
 	e.stopped = true
 	started := e.started
@@ -159,6 +169,13 @@ func (e *early) clientEnded() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.eof
+}
+
+// holds reports whether bytes have been read that went nowhere.
+func (e *early) holds() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.held) > 0
 }
 
 // forwarded returns the bytes that were written to the backend.

@@ -3,6 +3,7 @@ package lb
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"fairlead/lb/peek"
@@ -18,18 +19,28 @@ const (
 	ForwardedRFC7239           // Forwarded (RFC 7239)
 )
 
+// addedHeader is a header that we write, and its name as it is compared.
+type addedHeader struct{ name, lower string }
+
 var (
-	xForwardedNames = []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"}
-	rfc7239Names    = []string{"Forwarded"}
+	xForwardedFor    = addedHeader{"X-Forwarded-For", "x-forwarded-for"}
+	xForwardedProto  = addedHeader{"X-Forwarded-Proto", "x-forwarded-proto"}
+	xForwardedHost   = addedHeader{"X-Forwarded-Host", "x-forwarded-host"}
+	forwardedHeader  = addedHeader{"Forwarded", "forwarded"}
+	connectionHeader = addedHeader{"Connection", "connection"}
+	keepAliveHeader  = addedHeader{"Keep-Alive", "keep-alive"}
+
+	xForwardedHeaders = []addedHeader{xForwardedFor, xForwardedProto, xForwardedHost}
+	rfc7239Headers    = []addedHeader{forwardedHeader}
 )
 
-// names returns the headers that f adds.
-func (f Forwarded) names() []string {
+// headers returns the headers that f adds.
+func (f Forwarded) headers() []addedHeader {
 	switch f {
 	case ForwardedX:
-		return xForwardedNames
+		return xForwardedHeaders
 	case ForwardedRFC7239:
-		return rfc7239Names
+		return rfc7239Headers
 	case ForwardedOff:
 	}
 	return nil
@@ -45,24 +56,24 @@ type client struct {
 // rewrite is a change of a request head: header lines left out, lines added at the end. Everything else goes
 // through byte for byte.
 type rewrite struct {
-	drop []int // header line numbers, ascending
+	drop []int // header line numbers
 	add  []byte
 }
 
 // addLine appends a header line.
-func (r *rewrite) addLine(name string, value ...string) {
-	r.add = append(append(r.add, name...), ": "...)
+func (r *rewrite) addLine(h addedHeader, value ...string) {
+	r.add = append(append(r.add, h.name...), ": "...)
 	for _, v := range value {
 		r.add = append(r.add, v...)
 	}
 	r.add = append(r.add, "\r\n"...)
 }
 
-// dropAll leaves out every header called name and returns their values joined by ", ".
-func (r *rewrite) dropAll(head *peek.Head, name string) string {
+// dropAll leaves out every header called h and returns their values joined by ", ".
+func (r *rewrite) dropAll(head *peek.Head, h addedHeader) string {
 	var values []string
 	for i := range head.NumHeaders() {
-		if n, v := head.Header(i); equalFold(strings.ToLower(name), n) {
+		if n, v := head.Header(i); equalFold(h.lower, n) {
 			r.drop = append(r.drop, i)
 			if len(v) > 0 {
 				values = append(values, string(v))
@@ -72,16 +83,26 @@ func (r *rewrite) dropAll(head *peek.Head, name string) string {
 	return strings.Join(values, ", ")
 }
 
+// dropLookalikes leaves out every header that CGI and what grew out of it cannot tell from h: there the underscore
+// and the dash are one.
+func (r *rewrite) dropLookalikes(head *peek.Head, h addedHeader) {
+	for i := range head.NumHeaders() {
+		n, _ := head.Header(i)
+		if len(n) != len(h.lower) || bytes.IndexByte(n, '_') < 0 {
+			continue
+		}
+		if equalFold(h.lower, bytes.ReplaceAll(n, []byte{'_'}, []byte{'-'})) {
+			r.drop = append(r.drop, i)
+		}
+	}
+}
+
 // apply returns the rewritten head of buf, without what follows it.
 func (r *rewrite) apply(head *peek.Head, buf []byte) []byte {
 	out := make([]byte, 0, head.Len()+len(r.add))
 	out = append(out, buf[:head.RequestLineEnd()]...)
-	dropped := make(map[int]bool, len(r.drop))
-	for _, i := range r.drop {
-		dropped[i] = true
-	}
 	for i := range head.NumHeaders() {
-		if !dropped[i] {
+		if !slices.Contains(r.drop, i) {
 			from, to := head.Line(i)
 			out = append(out, buf[from:to]...)
 		}
@@ -92,17 +113,22 @@ func (r *rewrite) apply(head *peek.Head, buf []byte) []byte {
 
 // forward replaces forwarding headers. keep says that the client's own are believed, or appended to as configured.
 func (r *rewrite) forward(head *peek.Head, f Forwarded, c client, keep bool) {
+	if !keep {
+		for _, h := range f.headers() {
+			r.dropLookalikes(head, h)
+		}
+	}
 	switch f {
 	case ForwardedX:
 		r.forwardX(head, c, keep)
 	case ForwardedRFC7239:
-		earlier := r.dropAll(head, "Forwarded")
+		earlier := r.dropAll(head, forwardedHeader)
 		if keep && earlier != "" {
 			earlier += ", "
 		} else {
 			earlier = ""
 		}
-		r.addLine("Forwarded", earlier, forwardedElement(c))
+		r.addLine(forwardedHeader, earlier, forwardedElement(c))
 	case ForwardedOff:
 	}
 }
@@ -110,8 +136,8 @@ func (r *rewrite) forward(head *peek.Head, f Forwarded, c client, keep bool) {
 // forwardX writes the three X-Forwarded headers. The list of addresses stays one line: many backends read only
 // the first or the last of several.
 func (r *rewrite) forwardX(head *peek.Head, c client, keep bool) {
-	addresses := r.dropAll(head, "X-Forwarded-For")
-	proto, host := r.dropAll(head, "X-Forwarded-Proto"), r.dropAll(head, "X-Forwarded-Host")
+	addresses := r.dropAll(head, xForwardedFor)
+	proto, host := r.dropAll(head, xForwardedProto), r.dropAll(head, xForwardedHost)
 	if !keep {
 		addresses, proto, host = "", "", ""
 	}
@@ -129,7 +155,7 @@ func (r *rewrite) forwardX(head *peek.Head, c client, keep bool) {
 	}
 	for i, v := range []string{addresses, proto, host} {
 		if v != "" {
-			r.addLine(xForwardedNames[i], v)
+			r.addLine(xForwardedHeaders[i], v)
 		}
 	}
 }
@@ -152,25 +178,25 @@ func forwardedElement(c client) string {
 // closeAfterAnswer makes the backend close after its answer to this request, as
 // "map $http_upgrade $connection_upgrade { default upgrade; ” close; }" does.
 func (r *rewrite) closeAfterAnswer(head *peek.Head) {
-	r.dropAll(head, "Connection")
-	r.dropAll(head, "Keep-Alive")
-	r.addLine("Connection", "close")
+	r.dropAll(head, connectionHeader)
+	r.dropAll(head, keepAliveHeader)
+	r.addLine(connectionHeader, "close")
 }
 
 // askForUpgrade makes sure that Connection names the upgrade; RFC 9110 section 7.8 lets a backend ignore Upgrade
 // otherwise.
 func (r *rewrite) askForUpgrade(head *peek.Head) {
 	if !head.ConnectionHas("upgrade") {
-		r.dropAll(head, "Connection")
-		r.addLine("Connection", "upgrade")
+		r.dropAll(head, connectionHeader)
+		r.addLine(connectionHeader, "upgrade")
 	}
 }
 
 // hopByHopTrap reports whether the client's Connection header names a header that we add: a proxy behind us
 // would remove it, and with it what we say about the client.
 func hopByHopTrap(head *peek.Head, f Forwarded) bool {
-	for _, name := range f.names() {
-		if head.ConnectionHas(strings.ToLower(name)) {
+	for _, h := range f.headers() {
+		if head.ConnectionHas(h.lower) {
 			return true
 		}
 	}

@@ -40,6 +40,11 @@ func TestForward(t *testing.T) {
 			want:  "Cookie: a=b\r\nX-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: chat.example.org:8443\r\n",
 		},
 		{
+			name: "x lookalikes dropped", kind: ForwardedX, c: unix,
+			extra: "X_Forwarded_For: 1.1.1.1\r\nX-Forwarded_host: x\r\nX_Other: y\r\n",
+			want:  "X_Other: y\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\n",
+		},
+		{
 			name: "x trusted appended in one line", kind: ForwardedX, c: v4, keep: true,
 			extra: "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: outer\r\n",
 			want:  "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: outer\r\n",

@@ -88,6 +88,7 @@ type Frontend struct {
 	listeners []net.Listener
 	own       Slots // nil if only the shared ones bound this frontend
 	stopping  chan struct{}
+	stopOnce  sync.Once
 	accepting sync.WaitGroup // accept loops
 	sessions  sync.WaitGroup
 
@@ -95,6 +96,7 @@ type Frontend struct {
 	causes     [termination.Count]atomic.Uint64
 	mismatches every
 	acceptLogs every
+	fullLogs   every
 }
 
 // NewFrontend makes a frontend over bound listeners, which it owns. Nothing runs before Start.
@@ -146,12 +148,7 @@ const lastAccepts = 10 * time.Millisecond
 
 // StopAccepting closes the listeners and returns when no further session can start. Sessions go on.
 func (f *Frontend) StopAccepting() {
-	select {
-	case <-f.stopping:
-		return
-	default:
-		close(f.stopping)
-	}
+	f.stopOnce.Do(func() { close(f.stopping) })
 	for _, l := range f.listeners {
 		if d, ok := l.(interface{ SetDeadline(time.Time) error }); !ok || d.SetDeadline(time.Now().Add(lastAccepts)) != nil {
 			_ = l.Close()
@@ -192,7 +189,7 @@ func (f *Frontend) serve(l net.Listener) {
 		switch {
 		case err == nil && f.enter():
 			wait.reset()
-			go f.newSession(c.(relay.Conn)).run()
+			go f.handle(c.(relay.Conn))
 		case err == nil: // stopping, and no slot left
 			_ = c.Close()
 		case !f.acceptFailed(err, &wait):
@@ -203,16 +200,27 @@ func (f *Frontend) serve(l net.Listener) {
 
 // enter waits for a slot; false means that there is none and accepting has stopped.
 func (f *Frontend) enter() bool {
-	if !f.own.take(f.stopping) {
+	if !f.take(f.own, "max_connections of the listener") {
 		return false
 	}
-	if !f.opts.Slots.take(f.stopping) {
+	if !f.take(f.opts.Slots, "the limit of open files; raise it (ulimit -n, LimitNOFILE)") {
 		f.own.giveBack()
 		return false
 	}
 	f.open.Add(1)
 	f.sessions.Add(1)
 	return true
+}
+
+// take waits for one of slots, and says so at most once a second.
+func (f *Frontend) take(slots Slots, bound string) bool {
+	if slots.tryTake() {
+		return true
+	}
+	if f.fullLogs.ready() {
+		f.log.Warn("no session is free: connections wait until one ends", zap.Int("sessions", cap(slots)), zap.String("bound", bound))
+	}
+	return slots.take(f.stopping)
 }
 
 // leave returns a session's slot.

@@ -10,9 +10,12 @@ import (
 
 // readHead reads the request head, and nothing but the head is looked at.
 func (s *session) readHead() error {
-	deadline := s.start.Add(s.secured + s.f.opts.Head.Timeout)
-	if err := s.client.SetReadDeadline(deadline); err != nil {
-		return end(termination.ClientGone, err)
+	began := s.start
+	if s.f.opts.TLS == TLSTerminate {
+		began = began.Add(s.secured)
+	}
+	if err := s.readBy(s.client, began.Add(s.f.opts.Head.Timeout)); err != nil {
+		return err
 	}
 	head := &s.arrival.head
 	head.Reset(s.f.opts.Head.Limits)
@@ -25,18 +28,25 @@ func (s *session) readHead() error {
 			break
 		}
 		if err := s.fill(s.client); err != nil {
-			timeout := endWith(termination.HeadTimeout, answerHeadTimeout, err)
-			if len(s.arrival.buf) == 0 {
-				timeout = end(termination.ClientSilent, err) // a spare connection of a browser: nothing to answer
-			}
-			return s.readFailed(err, timeout)
+			return s.readFailed(err, s.headTimeout(err))
 		}
 	}
 	if f := s.f.opts.Head.Forwarded; hopByHopTrap(head, f) {
 		return endWith(termination.BadHead, &answer{status: 400, sentence: "Connection must not name a forwarding header"}, nil)
 	}
 	s.keepHead()
-	return s.client.SetReadDeadline(time.Time{})
+	if err := s.boundRequest(); err != nil {
+		return err
+	}
+	return s.readBy(s.client, time.Time{})
+}
+
+// headTimeout says how a session ends whose request head did not come in time.
+func (s *session) headTimeout(err error) *ending {
+	if len(s.arrival.buf) == 0 {
+		return end(termination.ClientSilent, err) // a spare connection of a browser: nothing to answer
+	}
+	return endWith(termination.HeadTimeout, answerHeadTimeout, err)
 }
 
 // keepHead notes what is needed of the head after its buffer is gone.
@@ -47,12 +57,10 @@ func (s *session) keepHead() {
 		host:     string(head.Host()),
 		method:   string(head.Method()),
 		path:     string(head.Path()),
-		upgrade:  head.Upgrade(),
+		upgrade:  head.Upgrade() && !head.Chunked() && !hasBody(head),
 		headOnly: isHEAD(head),
 	}
-	if s.f.opts.Head.PerRequest && (head.Chunked() || hasBody(head)) {
-		s.head.upgrade = false // where one request ends must be known to route the next on its own
-	}
+	s.arrival.ours = len(s.arrival.buf)
 }
 
 // hasBody reports whether the head declares a body of known, positive length.
@@ -64,7 +72,7 @@ func hasBody(head *peek.Head) bool {
 // badHead says how a session ends whose request head is refused.
 func (s *session) badHead(err error) error {
 	if looksLikeProxyHeader(s.arrival.buf) {
-		return s.proxyMismatch("a PROXY header arrived where a request was expected; set proxy_protocol.accept, or stop sending it")
+		return s.proxyUnwanted()
 	}
 	var bad *peek.Error
 	if !errors.As(err, &bad) {

@@ -3,10 +3,12 @@ package lb
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
 	"net"
 	"net/netip"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/pires/go-proxyproto"
 
+	"fairlead/lb/sys"
 	"fairlead/lb/termination"
 )
 
@@ -54,12 +57,27 @@ func (s *session) route() error {
 	return endWith(termination.NoRoute, answerNoRoute, nil)
 }
 
+// readBy sets the deadline for reading from the client in this phase; zero removes it. It is absolute: no drip of bytes
+// moves it.
+func (s *session) readBy(c interface{ SetReadDeadline(time.Time) error }, deadline time.Time) error {
+	if err := c.SetReadDeadline(deadline); err != nil {
+		return end(termination.ClientGone, err)
+	}
+	if cause := context.Cause(s.ctx); cause != nil {
+		return s.interrupted(cause) // interrupt may have come before, and its deadline would be lost
+	}
+	return nil
+}
+
 // readFailed says how a session ends when reading from the client failed: by timeout, or because the client left.
 func (s *session) readFailed(err error, timeout *ending) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return timeout
+	case s.tls.Version == 0, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), sys.IsErrno(err):
+		return end(termination.ClientGone, err)
 	}
-	return end(termination.ClientGone, err)
+	return end(termination.ClientTLSError, err)
 }
 
 // fill reads once from r behind what the arrival buffer holds.
@@ -115,46 +133,68 @@ func mayBecomeProxyHeader(buf []byte) bool {
 }
 
 // proxyMismatch refuses a connection whose PROXY header is there and must not be, or the other way round.
-func (s *session) proxyMismatch(sentence string) error {
-	return endWith(termination.ProxyMismatch, answerProxyMismatch, errors.New(sentence))
+func proxyMismatch(a *answer, sentence string) error {
+	return endWith(termination.ProxyMismatch, a, errors.New(sentence))
+}
+
+// proxyUnwanted refuses a PROXY header that arrived in place of something else.
+func (s *session) proxyUnwanted() error {
+	return proxyMismatch(answerProxyUnwanted, fmt.Sprintf("a PROXY header arrived from %s, and none is accepted from there; "+
+		"set proxy_protocol.accept and trusted, or stop sending it", s.peerName()))
+}
+
+func (s *session) peerName() string {
+	if s.peer.IsValid() {
+		return s.peer.Addr().String()
+	}
+	return "a unix socket"
 }
 
 // readProxyHeader reads the PROXY header if the frontend accepts one from this peer. By how the frontend is
-// configured and who the peer is, a header must be there, may be there, or is left for the next phase to refuse.
+// configured and who the peer is, a header must be there, may be there, or must not be there.
 func (s *session) readProxyHeader() error {
 	o := &s.f.opts.Proxy
 	if o.Accept == ProxyOff {
-		return nil
+		return nil // the next phase notices one, if it looks at bytes at all
 	}
-	if s.peer.IsValid() && !o.Trusted.Contains(s.peer.Addr()) {
-		if o.Accept == ProxyRequired {
-			return s.proxyMismatch(fmt.Sprintf("%s is not in proxy_protocol.trusted", s.peer.Addr()))
-		}
-		return nil
+	trusted := !s.peer.IsValid() || o.Trusted.Contains(s.peer.Addr())
+	if o.Accept == ProxyRequired && !trusted {
+		return proxyMismatch(answerProxyUntrusted, fmt.Sprintf("%s is not in proxy_protocol.trusted", s.peer.Addr()))
 	}
-	if err := s.raw.SetReadDeadline(s.start.Add(s.f.arrivalTimeout())); err != nil {
-		return end(termination.ClientGone, err)
+	if err := s.readBy(s.raw, s.start.Add(s.f.arrivalTimeout())); err != nil {
+		return err
 	}
 	for {
 		n, err := proxyHeaderLen(s.arrival.buf, o.MaxBytes)
 		switch {
 		case errors.Is(err, errNoProxyHeader):
 			if o.Accept == ProxyRequired {
-				return s.proxyMismatch("no PROXY header arrived from a trusted address, and proxy_protocol.accept is required")
+				return proxyMismatch(answerProxyMissing, "no PROXY header arrived from a trusted address, and proxy_protocol.accept is required")
 			}
-			return s.raw.SetReadDeadline(time.Time{})
+			return s.readBy(s.raw, time.Time{})
+		case looksLikeProxyHeader(s.arrival.buf) && !trusted:
+			return s.proxyUnwanted()
 		case err != nil:
 			return endWith(termination.ProxyMalformed, answerProxyMalformed, err)
 		case n > 0 && len(s.arrival.buf) >= n:
 			if err := s.takeProxyHeader(n); err != nil {
 				return endWith(termination.ProxyMalformed, answerProxyMalformed, err)
 			}
-			return s.raw.SetReadDeadline(time.Time{})
+			return s.readBy(s.raw, time.Time{})
 		}
 		if err := s.fill(s.raw); err != nil {
-			return s.readFailed(err, end(termination.ProxyTimeout, err))
+			return s.readFailed(err, s.proxyTimeout(err))
 		}
 	}
+}
+
+// proxyTimeout says how a session ends that waited in vain for a PROXY header or, where that is optional, for
+// whatever else was to come.
+func (s *session) proxyTimeout(err error) *ending {
+	if s.f.opts.Proxy.Accept == ProxyOptional && s.f.opts.Protocol == HTTP && s.f.opts.TLS == TLSOff {
+		return s.headTimeout(err)
+	}
+	return end(termination.ProxyTimeout, err)
 }
 
 // errNoProxyHeader says that what arrived is no PROXY header.
@@ -199,12 +239,18 @@ func (s *session) takeProxyHeader(n int) error {
 
 // parseProxyHeader sets the session's addresses from a whole PROXY header.
 func (s *session) parseProxyHeader(raw []byte) error {
+	header := raw
 	if raw[0] == sigV2[0] && raw[12] == byte(proxyproto.PROXY) && raw[13] == byte(proxyproto.UNSPEC) {
-		return nil // the sender knows no addresses: those of the socket hold (section 2.2)
+		// A sender that knows no addresses (section 2.2). The library refuses that; as LOCAL it means the same.
+		header = bytes.Clone(raw)
+		header[12] = byte(proxyproto.LOCAL)
 	}
-	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(raw), len(raw)))
+	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(header), len(header)))
 	if err != nil {
 		return fmt.Errorf("read PROXY header: %w", err)
+	}
+	if h.Command.IsLocal() && raw[12] == byte(proxyproto.LOCAL) {
+		return nil // a health check of the sender's own; what follows the addresses is to be skipped
 	}
 	tlvs, err := h.TLVs()
 	if err != nil {
@@ -214,7 +260,7 @@ func (s *session) parseProxyHeader(raw []byte) error {
 		return err
 	}
 	if h.Command.IsLocal() {
-		return nil // a health check of the sender's own
+		return nil // those of the socket hold
 	}
 	switch src := h.SourceAddr.(type) {
 	case *net.TCPAddr:

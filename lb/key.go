@@ -85,10 +85,10 @@ func (s *session) identityValue(src *KeySource) []byte {
 	case KeySNI:
 		return []byte(s.sni)
 	case KeyClientCert:
-		if s.tls == nil || len(s.tls.State().PeerCertificates) == 0 {
+		if len(s.tls.PeerCertificates) == 0 {
 			return nil
 		}
-		sum := s.tls.State().ClientFingerprint()
+		sum := s.tls.ClientFingerprint()
 		return sum[:]
 	case KeySourceIP:
 		return nil // an address, not bytes: see key

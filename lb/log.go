@@ -27,6 +27,7 @@ const (
 	fieldClient   = "client"
 	fieldPeer     = "peer" // of the socket, where a PROXY header named another client
 	fieldSNI      = "sni"
+	fieldALPN     = "alpn"
 	fieldHost     = "host"
 	fieldMethod   = "method"
 	fieldPath     = "path" // without the query, which may hold tokens
@@ -104,10 +105,10 @@ func (s *session) fields(fs []zap.Field) []zap.Field {
 	add(fieldHost, s.head.host)
 	add(fieldMethod, s.head.method)
 	add(fieldPath, s.head.path)
-	if s.tls != nil {
-		state := s.tls.State()
-		add(fieldTLS, state.VersionName())
-		fs = append(fs, zap.Bool(fieldResumed, state.Resumed), zap.Duration(fieldTTLS, s.secured))
+	add(fieldALPN, s.alpn)
+	if s.tls.Version != 0 {
+		add(fieldTLS, s.tls.VersionName())
+		fs = append(fs, zap.Bool(fieldResumed, s.tls.Resumed), zap.Duration(fieldTTLS, s.secured))
 	}
 	if s.hasHead {
 		fs = append(fs, zap.Duration(fieldTHead, s.headed))

@@ -47,7 +47,8 @@ type PoolOptions struct {
 	Capacity               int
 
 	ConnectTimeout time.Duration
-	AnswerTimeout  time.Duration // for the answer to an Upgrade request; 0: none
+	FailTimeout    time.Duration // how long a backend is passed over after a failed connect; 0: not at all
+	AnswerTimeout  time.Duration // for the answer to an Upgrade request
 	Retries        int
 	RetryBudget    float64
 	SendProxy      SendProxy
@@ -66,13 +67,16 @@ type Pool struct {
 	table    *affinity.Table // nil without keys
 	budget   retryBudget
 
-	dialers    []dialer // one a source address
+	dialers    [families][]dialer // one a source address, or one for all
 	nextDialer atomic.Uint32
 }
 
 // NewPool makes a pool. It fails on options that cannot work, such as two backends of one name.
 func NewPool(o PoolOptions) (*Pool, error) {
 	p := &Pool{opts: o, budget: retryBudget{share: o.RetryBudget, now: time.Now}, dialers: newDialers(o)}
+	if err := p.checkSources(); err != nil {
+		return nil, fmt.Errorf("pool %q: %w", o.Name, err)
+	}
 	members := make([]balance.Member, len(o.Backends))
 	for i, b := range o.Backends {
 		id := balance.ID(i) //nolint:gosec // a list from a file, far below 2^32
@@ -145,24 +149,34 @@ type pick struct {
 	key   affinity.Key
 	keyed bool
 	tried []balance.ID
+	all   bool // parked backends as well: nothing else is left
 }
 
 // Eligible reports whether a new key may be placed on a backend.
 func (k *pick) Eligible(id balance.ID) bool {
-	return !slices.Contains(k.tried, id) && !k.pool.backends[id].full()
+	return !k.pool.backends[id].full() && k.open(id)
+}
+
+// open reports whether a backend is worth a connect.
+func (k *pick) open(id balance.ID) bool {
+	return !slices.Contains(k.tried, id) && (k.all || !k.pool.backends[id].isParked())
 }
 
 // Load returns a backend's open sessions.
 func (k *pick) Load(id balance.ID) int64 { return k.pool.backends[id].active.Load() }
 
 // accepts reports whether a key that already belongs to a backend may stay: load bounds do not move it.
-func (k *pick) accepts(id affinity.ID) bool { return !slices.Contains(k.tried, balance.ID(id)) }
+func (k *pick) accepts(id affinity.ID) bool { return k.open(balance.ID(id)) }
 
 // next picks a backend and reserves a slot on it: pin, then memory, then policy. It never blocks. Not ok means
 // that every backend was tried, is full or has weight 0.
 func (k *pick) next() (choice, bool) {
 	for {
 		c, fresh, ok := k.find()
+		if !ok && !k.all {
+			k.all = true // a parked backend is better than none
+			continue
+		}
 		if !ok {
 			return choice{}, false
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"time"
 
 	"fairlead/lb/peek"
@@ -36,9 +37,8 @@ func (s *session) terminate() error {
 		return s.handshakeFailed(err)
 	}
 	s.arrival.buf = s.arrival.buf[:0]
-	s.client, s.tls = conn, conn
-	state := conn.State()
-	s.sni, s.alpn = state.ServerName, state.ALPN
+	s.client, s.tls = conn, conn.State()
+	s.sni, s.alpn = s.tls.ServerName, s.tls.ALPN
 	return nil
 }
 
@@ -48,7 +48,7 @@ func (s *session) handshakeFailed(err error) error {
 	if errors.As(err, &plain) {
 		switch {
 		case plain.ProxyHeader:
-			return s.proxyMismatch("a PROXY header arrived where a TLS handshake was expected; set proxy_protocol.accept, or stop sending it")
+			return s.proxyUnwanted()
 		case plain.HTTP:
 			return endWith(termination.PlainHTTPOnTLS, answerPlainOnTLS, err)
 		}
@@ -66,12 +66,12 @@ func (s *session) handshakeFailed(err error) error {
 
 // readClientHello peeks the server name and the protocols of a connection that is passed through.
 func (s *session) readClientHello() error {
-	if err := s.raw.SetReadDeadline(s.start.Add(s.f.opts.HandshakeTimeout)); err != nil {
-		return end(termination.ClientGone, err)
+	if err := s.readBy(s.raw, s.start.Add(s.f.opts.HandshakeTimeout)); err != nil {
+		return err
 	}
 	for {
 		if looksLikeProxyHeader(s.arrival.buf) {
-			return s.proxyMismatch("a PROXY header arrived where a TLS handshake was expected; set proxy_protocol.accept, or stop sending it")
+			return s.proxyUnwanted()
 		}
 		hello, done, err := peek.ParseClientHello(s.arrival.buf, peek.DefaultMaxHello)
 		if err != nil && !mayBecomeProxyHeader(s.arrival.buf) {
@@ -79,10 +79,8 @@ func (s *session) readClientHello() error {
 		}
 		if done {
 			s.sni = hello.ServerName
-			if len(hello.ALPN) > 0 {
-				s.alpn = hello.ALPN[0]
-			}
-			return s.raw.SetReadDeadline(time.Time{})
+			s.alpn = strings.Join(hello.ALPN, ",")
+			return s.readBy(s.raw, time.Time{})
 		}
 		if err := s.fill(s.raw); err != nil {
 			return s.readFailed(err, end(termination.HandshakeTimeout, err))

@@ -21,11 +21,13 @@ type session struct {
 	f      *Frontend
 	id     sessionID
 	start  time.Time
-	raw    relay.Conn // as accepted; closed through client once that is set
-	client relay.Leg  // the client leg: clear or TLS
-	tls    *tlsterm.Conn
+	raw    relay.Conn      // as accepted; closed through client once that is set
+	client relay.Leg       // the client leg: clear or TLS
+	tls    tlsterm.State   // zero without termination
 	ctx    context.Context // ends when the arrival must: shutdown, or a client that left
 	cancel context.CancelCauseFunc
+	// uninterrupt takes interrupt off ctx; false means that it runs or has run.
+	uninterrupt func() bool
 
 	peer                netip.AddrPort // of the socket; zero for unix
 	source, destination netip.AddrPort // the client's and its target, as the PROXY header tells or as the socket does
@@ -61,6 +63,7 @@ type headFacts struct {
 type arrival struct {
 	buf  []byte // read from the client and not consumed: what is left behind one phase belongs to the next
 	head peek.Head
+	ours int // bytes of buf, from its start, that go to the backend with the head
 
 	answer []byte // room for the backend's answer to an Upgrade request
 }
@@ -105,18 +108,18 @@ func plainAddrPort(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
-// run is a session's first life: the phases in order, each with its deadline. It returns when the relay has taken
+// handle makes a session of an accepted connection and runs its first life. It returns when the relay has taken
 // over, or the session has ended.
-func (s *session) run() {
-	stop := context.AfterFunc(s.ctx, s.interrupt)
-	err := s.arrive()
-	stop()
-	if err != nil {
+func (f *Frontend) handle(c relay.Conn) {
+	s := f.newSession(c)
+	s.uninterrupt = context.AfterFunc(s.ctx, s.interrupt)
+	if err := s.arrive(); err != nil {
+		s.uninterrupt()
 		s.refuse(asEnding(err))
 	}
 }
 
-// arrive is the only place that knows the order of phases.
+// arrive runs the phases in order, each with its deadline. It is the only place that knows the order.
 func (s *session) arrive() error {
 	if err := s.identify(); err != nil {
 		return err
@@ -127,6 +130,9 @@ func (s *session) arrive() error {
 		return err
 	}
 	s.connected = time.Since(s.start)
+	up := s.upstream
+	stop := context.AfterFunc(s.ctx, func() { interruptLeg(up) })
+	defer stop()
 	if err := s.sendPrefix(w); err != nil {
 		return err
 	}
@@ -138,37 +144,43 @@ func (s *session) arrive() error {
 	w.stop()
 	s.upDone = w.passedEnd()
 	s.upBytes += w.forwarded()
+	if !stop() || !s.uninterrupt() {
+		return s.interrupted(context.Cause(s.ctx)) // the legs' deadlines have passed
+	}
 	return s.adopt()
 }
 
-// interrupt unblocks whatever the arrival is waiting for.
+// interrupt unblocks whatever the arrival is waiting for at the client.
 func (s *session) interrupt() { _ = s.raw.SetDeadline(aLongTimeAgo) }
 
-// errShutdown is the reason for ending arrivals when the shutdown grace is over.
-var errShutdown = errors.New("shutting down")
+// interruptLeg unblocks whatever the arrival is waiting for at the backend.
+func interruptLeg(l relay.Leg) {
+	_ = l.SetReadDeadline(aLongTimeAgo)
+	_ = l.SetWriteDeadline(aLongTimeAgo)
+}
+
+// Reasons for ending an arrival.
+var (
+	errShutdown = errors.New("shutting down")     // the shutdown grace is over
+	errAdopted  = errors.New("the tunnel stands") // in order
+)
 
 // interrupted is how a session ends whose context was cancelled for cause.
 func (s *session) interrupted(cause error) *ending {
 	if errors.Is(cause, errClientGone) {
 		return end(termination.ClientGone, cause)
 	}
+	if !s.hasHead {
+		return end(termination.Shutdown, cause) // nothing was asked
+	}
 	return endWith(termination.Shutdown, answerShutdown, cause)
 }
 
-// refuse ends a session that never became a tunnel: answers an HTTP client, closes, and finishes.
+// refuse ends a session that never became a tunnel: lets the backend go, answers an HTTP client, closes, and finishes.
 func (s *session) refuse(e *ending) {
 	if cause := context.Cause(s.ctx); cause != nil {
 		e = s.interrupted(cause) // the error that the interruption made hides the reason
 	}
-	leg := s.client
-	if leg == nil {
-		leg = relay.NewConnLeg(s.raw)
-	}
-	if e.answer != nil && s.f.opts.Protocol == HTTP {
-		_ = s.raw.SetDeadline(time.Time{})             // drop what interrupt or an expired phase left behind
-		_ = sendAnswer(leg, e.answer, s.head.headOnly) // the client may be gone; the cause is known already
-	}
-	_ = leg.Close()
 	if s.upstream != nil {
 		_ = s.upstream.Close()
 	}
@@ -176,12 +188,37 @@ func (s *session) refuse(e *ending) {
 		s.choice.abandon()
 	}
 	s.returnArrival()
+	leg := s.client
+	if leg == nil {
+		leg = relay.NewConnLeg(s.raw)
+	}
+	if e.answer != nil && s.mayAnswer(e.cause) {
+		_ = s.raw.SetDeadline(time.Time{})             // drop what interrupt or an expired phase left behind
+		_ = sendAnswer(leg, e.answer, s.head.headOnly) // the client may be gone; the cause is known already
+	}
+	if s.downBytes > 0 {
+		_ = leg.Abort() // the client has the beginning of an answer: an orderly end would pass for the rest
+	} else {
+		_ = leg.Close()
+	}
 	s.finish(relay.Result{Cause: e.cause, Err: e.err, Engine: "none"})
+}
+
+// mayAnswer reports whether an answer of ours would be read as one: not behind the beginning of another, and not in
+// clear to a client that expects TLS.
+func (s *session) mayAnswer(c termination.Cause) bool {
+	if s.f.opts.Protocol != HTTP || s.downBytes > 0 {
+		return false
+	}
+	return s.client != nil || s.f.opts.TLS == TLSOff || c == termination.PlainHTTPOnTLS
 }
 
 // tunnelEnded is called by the relay when both legs are closed.
 func (s *session) tunnelEnded(r relay.Result) {
 	s.choice.release()
+	if errors.Is(r.Err, errBadBody) {
+		r.Cause = termination.ClientBadBody
+	}
 	if s.hasHead && !s.head.upgrade && r.Down == 0 && r.Cause.Side() == termination.Backend {
 		r.Cause = termination.BackendNoAnswer
 	}

@@ -7,8 +7,8 @@ type Slots chan struct{}
 // NewSlots returns n free slots.
 func NewSlots(n int) Slots { return make(Slots, n) }
 
-// take waits for a slot. Once stop is closed it does not wait any more, and takes one only if it is free.
-func (s Slots) take(stop <-chan struct{}) bool {
+// tryTake takes a slot if one is free.
+func (s Slots) tryTake() bool {
 	if s == nil {
 		return true
 	}
@@ -16,7 +16,12 @@ func (s Slots) take(stop <-chan struct{}) bool {
 	case s <- struct{}{}:
 		return true
 	default:
+		return false
 	}
+}
+
+// take waits for a slot until stop is closed.
+func (s Slots) take(stop <-chan struct{}) bool {
 	select {
 	case s <- struct{}{}:
 		return true

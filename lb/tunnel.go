@@ -23,15 +23,12 @@ func (s *session) sendPrefix(w *early) error {
 		}
 	}
 	prefix := s.prefix()
-	s.upBytes = uint64(len(prefix))
-	if len(header) > 0 {
-		prefix = append(header, prefix...)
-	}
-	if len(prefix) > 0 {
-		if err := s.writeUpstream(prefix); err != nil {
+	if len(header)+len(prefix) > 0 {
+		if err := s.writeUpstream(append(header, prefix...)); err != nil {
 			return err
 		}
 	}
+	s.upBytes = uint64(len(prefix))
 	if s.holdsEarlyBytes() {
 		return nil
 	}
@@ -39,7 +36,7 @@ func (s *session) sendPrefix(w *early) error {
 }
 
 // writeUpstream writes within the connect timeout: a backend that accepts and never reads must not hold the
-// arrival.
+// arrival. The deadline stays, for what is forwarded early; the relay begins without one.
 func (s *session) writeUpstream(b []byte) error {
 	if err := s.upstream.SetWriteDeadline(time.Now().Add(s.pool.opts.ConnectTimeout)); err != nil {
 		return endWith(termination.BackendNoAnswer, answerBackendSilent, err)
@@ -47,7 +44,7 @@ func (s *session) writeUpstream(b []byte) error {
 	if _, err := s.upstream.Write(b); err != nil {
 		return endWith(termination.BackendNoAnswer, answerBackendSilent, err)
 	}
-	return s.upstream.SetWriteDeadline(time.Time{})
+	return nil
 }
 
 // forwardEarly lets what the client sends through to the backend.
@@ -70,10 +67,6 @@ func (s *session) prefix() []byte {
 		return buf
 	}
 	head := &s.arrival.head
-	behind := buf[head.Len():]
-	if s.f.opts.Head.PerRequest {
-		behind = s.ownBody(behind)
-	}
 	var r rewrite
 	if o := &s.f.opts.Head; o.Forwarded != ForwardedOff {
 		keep := !o.DropSpoofed || (s.source.IsValid() && o.ForwardedTrusted.Contains(s.source.Addr()))
@@ -87,91 +80,34 @@ func (s *session) prefix() []byte {
 		}
 	}
 	if len(r.add) == 0 && len(r.drop) == 0 {
-		return buf[:head.Len()+len(behind)]
+		return buf[:s.arrival.ours]
 	}
-	return append(r.apply(head, buf), behind...)
-}
-
-// ownBody returns the part of what came behind the head that belongs to this request. Under per_request a client
-// that sends its next request early has to send it again, on the connection that follows.
-func (s *session) ownBody(behind []byte) []byte {
-	head := &s.arrival.head
-	if s.head.upgrade {
-		return nil // held until the answer
-	}
-	if head.Chunked() {
-		return behind // where it ends is not known without parsing the body; the backend closes behind it
-	}
-	n, _ := head.ContentLength()
-	behind = behind[:min(int64(len(behind)), n)]
-	s.client = &oneRequestLeg{Leg: s.client, left: n - int64(len(behind))}
-	return behind
+	return append(r.apply(head, buf), buf[head.Len():s.arrival.ours]...)
 }
 
 // clientFacts is what forwarding headers say about the client.
 func (s *session) clientFacts() client {
 	proto := "http"
-	if s.tls != nil {
+	if s.f.opts.TLS == TLSTerminate {
 		proto = "https"
 	}
 	return client{addr: s.source.Addr(), proto: proto, host: string(s.arrival.head.HostPort())}
 }
 
-// oneRequestLeg is a client leg that ends with the current request, so that a next request is never sent to a backend
-// it was not routed to.
-type oneRequestLeg struct {
-	relay.Leg
-	left int64 // of the request's body
-	over bool  // more has come, and the relay knows
-}
-
-func (l *oneRequestLeg) Read(p []byte) (int, error) {
-	if l.over {
-		return l.Leg.Read(p)
-	}
-	if l.left == 0 {
-		n, err := l.Leg.Read(p)
-		if n > 0 {
-			l.over = true
-			return 0, relay.ErrSurplus
-		}
-		return 0, err
-	}
-	n, err := l.Leg.Read(p[:min(int64(len(p)), l.left)])
-	l.left -= int64(n)
-	return n, err
-}
-
-// Unwrap lets the relay splice to the client.
-func (l *oneRequestLeg) Unwrap() relay.Leg { return l.Leg }
-
-// Truncate keeps the leg a relay.Truncater.
-func (l *oneRequestLeg) Truncate() error {
-	if t, ok := l.Leg.(relay.Truncater); ok {
-		return t.Truncate()
-	}
-	return errors.ErrUnsupported
-}
-
 // awaitAnswer waits for the backend's answer to an Upgrade request and passes it on. Only a real 101 makes an
 // upgraded tunnel; the wait has an absolute deadline.
 func (s *session) awaitAnswer(w *early) error {
-	stop := context.AfterFunc(s.ctx, func() { _ = s.upstream.SetReadDeadline(aLongTimeAgo) })
-	defer stop()
-	if t := s.pool.opts.AnswerTimeout; t > 0 {
-		deadline := time.Now().Add(t)
-		if err := s.upstream.SetReadDeadline(deadline); err != nil {
+	deadline := time.Now().Add(s.pool.opts.AnswerTimeout)
+	for _, d := range []func(time.Time) error{s.upstream.SetReadDeadline, s.upstream.SetWriteDeadline, s.client.SetWriteDeadline} {
+		if err := d(deadline); err != nil {
 			return endWith(termination.BackendNoAnswer, answerBackendSilent, err)
 		}
-		if err := s.client.SetWriteDeadline(deadline); err != nil { // the client must read the answer, too
-			return end(termination.ClientGone, err)
-		}
+	}
+	if cause := context.Cause(s.ctx); cause != nil {
+		return s.interrupted(cause) // its deadline may just have been replaced
 	}
 	if err := s.readAnswer(); err != nil {
 		return err
-	}
-	if err := s.upstream.SetReadDeadline(time.Time{}); err != nil {
-		return endWith(termination.BackendNoAnswer, nil, err)
 	}
 	if !s.holdsEarlyBytes() {
 		return nil
@@ -182,14 +118,15 @@ func (s *session) awaitAnswer(w *early) error {
 // releaseHeld sends what was held back for the answer, or sees to it that it goes nowhere.
 func (s *session) releaseHeld(w *early) error {
 	if s.status != http.StatusSwitchingProtocols {
-		s.client = &oneRequestLeg{Leg: s.client}
+		w.stop() // before it is asked what it holds
+		s.refuseUpgrade(w)
 		return nil
 	}
-	if behind := s.arrival.buf[s.arrival.head.Len():]; len(behind) > 0 {
-		s.upBytes += uint64(len(behind))
+	if behind := s.arrival.buf[s.arrival.ours:]; len(behind) > 0 {
 		if err := s.writeUpstream(behind); err != nil {
 			return err
 		}
+		s.upBytes += uint64(len(behind))
 	}
 	return s.forwardEarly(w)
 }
@@ -220,11 +157,11 @@ func (s *session) answerFailed(begun bool, err error) error {
 	if cause := context.Cause(s.ctx); cause != nil {
 		return s.interrupted(cause)
 	}
-	if begun {
-		return nil // the relay sees the same end and closes in order
-	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return endWith(termination.BackendSlowAnswer, answerBackendSlow, err)
+	}
+	if begun {
+		return nil // the relay sees the same end and closes in order
 	}
 	return endWith(termination.BackendNoAnswer, answerBackendSilent, err)
 }
@@ -250,9 +187,6 @@ func finalStatus(b []byte) (status int, known bool) {
 
 // adopt gives both legs to the relay. The session's goroutine must not touch s afterwards.
 func (s *session) adopt() error {
-	if cause := context.Cause(s.ctx); cause != nil {
-		return s.interrupted(cause)
-	}
 	spec := relay.Spec{
 		Client: s.client, Upstream: s.upstream, UpDone: s.upDone,
 		IdleTimeout: s.f.opts.IdleTimeout, FinTimeout: s.f.opts.FinTimeout, End: s.tunnelEnded,
@@ -263,9 +197,10 @@ func (s *session) adopt() error {
 	}
 	s.returnArrival()
 	s.logOpen()
-	ctx := s.ctx
-	t := s.f.opts.Relay.Adopt(spec)
-	if ctx.Err() != nil { // the grace ended while the tunnel was made, or it has ended already
+	f := s.f
+	s.cancel(errAdopted) // a tunnel needs no place among the arrivals that a shutdown interrupts
+	t := f.opts.Relay.Adopt(spec)
+	if f.ctx.Err() != nil { // the grace ended while the tunnel was made
 		t.Kill(termination.Shutdown)
 	}
 	return nil

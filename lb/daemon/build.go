@@ -27,6 +27,7 @@ import (
 // plan is a configuration with everything loaded that can fail, and nothing bound yet.
 type plan struct {
 	frontends []frontendPlan
+	pools     []*lb.Pool
 	watched   []watched
 	warnings  []string
 }
@@ -63,6 +64,7 @@ func prepare(c *config.Config) (*plan, error) {
 			continue
 		}
 		pools[pool.Name()] = pool
+		p.pools = append(p.pools, pool)
 	}
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
@@ -168,7 +170,7 @@ func (p *plan) buildPool(c *config.Pool) (*lb.Pool, error) {
 		Name: c.Name, Policy: policies[c.Balance],
 		HashKey: c.Affinity.HashKey.Reveal(), IPv4Prefix: c.Affinity.IPv4Prefix, IPv6Prefix: c.Affinity.IPv6Prefix,
 		TTL: c.Affinity.TTL, Capacity: c.Affinity.Capacity,
-		ConnectTimeout: c.ConnectTimeout, AnswerTimeout: c.AnswerTimeout, Retries: c.Retries, RetryBudget: c.RetryBudget,
+		ConnectTimeout: c.ConnectTimeout, FailTimeout: c.FailTimeout, AnswerTimeout: c.AnswerTimeout, Retries: c.Retries, RetryBudget: c.RetryBudget,
 		SendProxy: sendProxies[c.SendProxyProtocol], Sources: c.Source,
 		Socket: sys.SocketOptions{Keepalive: c.TCPKeepalive, UserTimeout: c.TCPUserTimeout},
 	}

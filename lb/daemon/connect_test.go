@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/config"
 	"fairlead/lb/termination"
 )
 
@@ -34,6 +35,57 @@ func TestRetryGoesToAnotherBackend(t *testing.T) {
 	}
 	if moved == 0 {
 		t.Error("no key belonged to the dead backend: the test shows nothing")
+	}
+}
+
+// TestDeadBackendIsPassedOver: it has no sessions, so least_conn would choose it first each time, and the retries that
+// takes would use up their budget.
+func TestDeadBackendIsPassedOver(t *testing.T) {
+	for _, policy := range []string{"least_conn", "round_robin", "maglev"} {
+		b := startBackend(t, "tcp", "127.0.0.1:0")
+		e := startEdge(t, oneHTTP("", "balance: "+policy+"\naffinity: {keys: [\"cookie:sid\"]}", deadAddr(t), b.addr()))
+		for range 60 {
+			c := e.dial("edge")
+			c.send(upgrade)
+			up := b.accept()
+			up.want(upgrade)
+			up.send(switching)
+			c.want(switching)
+		}
+		if _, failed := e.d.Pools()[0].Backends()[0].Connects(); failed > 2 {
+			t.Errorf("%s: %d attempts at the dead backend", policy, failed)
+		}
+	}
+}
+
+// TestOnlyBackendIsTriedAlways: there is nothing to gain by passing over the last one.
+func TestOnlyBackendIsTriedAlways(t *testing.T) {
+	addr := deadAddr(t)
+	e := startEdge(t, oneHTTP("", "", addr))
+	for range 2 {
+		c := e.dial("edge")
+		c.send(upgrade)
+		c.wantAnswer(http.StatusBadGateway)
+	}
+	b := startBackend(t, "tcp", addr)
+	c := e.dial("edge")
+	c.send(upgrade)
+	b.accept().want(upgrade)
+}
+
+func TestSourcesOfBothFamilies(t *testing.T) {
+	b := startBackend(t, "tcp", "127.0.0.1:0")
+	e := startEdge(t, one("tcp", "", "source: [127.0.0.2, \"::1\"]", b.addr()))
+	for range 4 {
+		e.dial("edge")
+		b.accept()
+	}
+	c, err := config.Parse("test.yaml", []byte(one("tcp", "", "source: [\"::1\"]", b.addr())))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(c); err == nil || !strings.Contains(err.Error(), "same family") {
+		t.Errorf("a backend out of reach: %v", err)
 	}
 }
 
@@ -176,6 +228,9 @@ func TestMaxConnectionsLeavesTheRestInTheQueue(t *testing.T) {
 	up.want("1")
 	second := e.dial("edge") // completes in the kernel
 	second.send("2")
+	for len(e.logs.FilterMessageSnippet("connections wait").All()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
 	b.none()
 	_ = first.Close()
 	up.wantEOF()

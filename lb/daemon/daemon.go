@@ -28,6 +28,7 @@ type Daemon struct {
 	grace     time.Duration
 	relay     *relay.Group
 	frontends []*lb.Frontend
+	pools     []*lb.Pool
 	watched   []watched
 }
 
@@ -59,8 +60,10 @@ func New(c *config.Config, log *zap.Logger) (*Daemon, error) {
 	}
 	d := &Daemon{
 		log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: relay.NewGroup(relay.Options{Pipes: pipes}), watched: p.watched,
+		pools: p.pools,
 	}
 	slots := lb.NewSlots(sessions)
+	d.log.Info("limits", zap.Int("sessions", sessions), zap.Int("pipes", pipes))
 	for _, spec := range p.frontends {
 		listeners, err := bind(spec.binds, spec.shards, spec.socket)
 		if err != nil {
@@ -125,6 +128,9 @@ func (d *Daemon) Addrs(listener string) []net.Addr {
 
 // Frontends returns the running frontends.
 func (d *Daemon) Frontends() []*lb.Frontend { return d.frontends }
+
+// Pools returns the pools.
+func (d *Daemon) Pools() []*lb.Pool { return d.pools }
 
 // Close releases a daemon that never ran.
 func (d *Daemon) Close() { d.closeListeners() }

@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"crypto/tls"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"fairlead/lb/termination"
 )
@@ -97,11 +99,123 @@ func TestPerRequestClosesAfterOneRequest(t *testing.T) {
 	up.want("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nConnection: close\r\n\r\nbo")
 	c.send("dyGET /next HTTP/1.1\r\nHost: other\r\n\r\n")
 	up.want("dy")
-	up.wantEOF() // the next request must not be seen here
 	up.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-	_ = up.Close()
 	c.wantAnswer(http.StatusOK)
+	up.closeWrite()
+	c.wantEOF()
+	_ = c.Close()
+	up.wantEOF() // and nothing before it: the next request must not be seen here
 	b.none()
+}
+
+// TestPerRequestEndsWithAChunkedBody: the framing tells where the request ends, however the bytes are cut.
+func TestPerRequestEndsWithAChunkedBody(t *testing.T) {
+	const head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
+	const body = "4\r\nbody\r\n0\r\n\r\n"
+	for _, cut := range []int{0, 3, 8, len(body), len(body) + 5} {
+		b := startBackend(t, "tcp", "127.0.0.1:0")
+		e := startEdge(t, oneHTTP("head: {per_request: true}", "", b.addr()))
+		c := e.dial("edge")
+		all := body + "GET /next HTTP/1.1\r\nHost: other\r\n\r\n"
+		c.send(head + "\r\n" + all[:cut])
+		up := b.accept()
+		up.want(head + "Connection: close\r\n\r\n")
+		c.send(all[cut:])
+		up.want(body)
+		up.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		up.closeWrite()
+		c.wantAnswer(http.StatusOK)
+		c.wantEOF()
+		_ = c.Close()
+		up.wantEOF()
+	}
+}
+
+func TestPerRequestRefusesMalformedChunks(t *testing.T) {
+	b := startBackend(t, "tcp", "127.0.0.1:0")
+	e := startEdge(t, oneHTTP("head: {per_request: true}", "", b.addr()))
+	const head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"
+	c := e.dial("edge")
+	c.send(head + "\r\n" + "x\r\n")
+	c.wantAnswer(http.StatusBadRequest)
+	_ = c.Close()
+	e.wantCause(0, termination.ClientBadBody)
+	c = e.dial("edge")
+	c.send(head + "\r\n")
+	up := b.accept()
+	up.want(head + "Connection: close\r\n\r\n")
+	c.send("x\r\n")
+	e.wantCause(1, termination.ClientBadBody)
+}
+
+// TestPerRequestHoldsBackEarlyRequests: what comes while the backend is slow to connect is bounded as well.
+func TestPerRequestHoldsBackEarlyRequests(t *testing.T) {
+	certFile, keyFile, _ := writeCertificate(t, "localhost", "127.0.0.1")
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := startBackend(t, "tcp", "127.0.0.1:0")
+	e := startEdge(t, oneHTTP("head: {per_request: true}", "tls: {mode: \"on\", ca: "+certFile+"}", b.addr()))
+	c := e.dial("edge")
+	c.send("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\n1234")
+	raw := b.accept() // the handshake waits, so the session is connecting
+	c.send("5678GET /2 HTTP/1.1\r\nHost: other\r\n\r\n")
+	// Long enough for the watch over the waiting client to begin; the outcome does not depend on it.
+	for begin := time.Now(); time.Since(begin) < 60*time.Millisecond; time.Sleep(10 * time.Millisecond) {
+		c.send("GET /3 HTTP/1.1\r\nHost: other\r\n\r\n")
+	}
+	up := newPeer(t, tls.Server(raw.Conn, &tls.Config{Certificates: []tls.Certificate{pair}}))
+	up.want("POST /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\nConnection: close\r\n\r\n12345678")
+	up.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	c.wantAnswer(http.StatusOK)
+	_ = up.Close()
+	c.wantEOF()
+}
+
+// TestRefusedUpgradeEndsWithWhatWasHeld: a request behind a refused upgrade ends the connection, whether it came
+// before the refusal or after.
+func TestRefusedUpgradeEndsWithWhatWasHeld(t *testing.T) {
+	b := startBackend(t, "tcp", "127.0.0.1:0")
+	e := startEdge(t, oneHTTP("head: {per_request: true}", "", b.addr()))
+	c := e.dial("edge")
+	c.send(upgrade + "GET /next HTTP/1.1\r\nHost: other\r\n\r\n")
+	up := b.accept()
+	up.want(upgrade)
+	const refusal = "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n"
+	up.send(refusal)
+	c.want(refusal)
+	up.wantEOF()
+	_ = up.Close()
+	c.wantEOF()
+}
+
+// TestUpgradeWithABodyIsNotHeldUp: the answer may come behind the whole body only.
+func TestUpgradeWithABodyIsNotHeldUp(t *testing.T) {
+	b := startBackend(t, "tcp", "127.0.0.1:0")
+	e := startEdge(t, oneHTTP("", "", b.addr()))
+	c := e.dial("edge")
+	const head = "POST / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 100000\r\n\r\n"
+	body := strings.Repeat("x", 100000)
+	go c.send(head + body)
+	up := b.accept()
+	up.want(head + body)
+	up.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	c.wantAnswer(http.StatusOK)
+}
+
+// TestBrokenUpgradeIsNotAnsweredTwice: behind the beginning of the backend's answer there is no place for ours.
+func TestBrokenUpgradeIsNotAnsweredTwice(t *testing.T) {
+	b := startBackend(t, "tcp", "127.0.0.1:0")
+	e := startEdge(t, oneHTTP("", "answer_timeout: 300ms", b.addr()))
+	c := e.dial("edge")
+	c.send(upgrade)
+	up := b.accept()
+	up.want(upgrade)
+	up.send("HTTP/1.1 1")
+	c.want("HTTP/1.1 1")
+	c.wantEOF()
+	e.wantCause(0, termination.BackendSlowAnswer)
 }
 
 func TestPerRequestTunnelsUpgrades(t *testing.T) {

@@ -35,6 +35,17 @@ func TestShutdownClosesPolitelyAfterTheGrace(t *testing.T) {
 	e.wantCause(1, termination.Shutdown)
 }
 
+// TestShutdownSaysNothingToAHandshake: HTTP in clear would be noise to a client that speaks TLS.
+func TestShutdownSaysNothingToAHandshake(t *testing.T) {
+	e := startEdge(t, oneHTTP(tlsEdge, "", deadAddr(t)))
+	c := e.dial("edge")
+	c.send("\x16\x03\x01\x02\x00")
+	waitOpen(t, e, 1)
+	e.stop()
+	c.wantEOF()
+	e.wantCause(0, termination.Shutdown)
+}
+
 func TestShutdownWaitsForSessions(t *testing.T) {
 	b := startBackend(t, "tcp", "127.0.0.1:0")
 	e := startEdge(t, strings.Replace(oneHTTP("", "", b.addr()), "grace: 0s", "grace: 1h", 1))

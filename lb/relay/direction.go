@@ -58,6 +58,8 @@ func (d *direction) move(t *Tunnel) ending {
 		switch {
 		case errors.Is(e.read, os.ErrDeadlineExceeded):
 			d.calm(t.group)
+		case d.sink.Load() && (errors.Is(e.read, ErrOver) || errors.Is(e.read, ErrSurplus)):
+			// dropped already
 		case e.any():
 			return e
 		}

@@ -24,8 +24,11 @@ func (t *Tunnel) runUp() {
 	case e.read == nil:
 	case errors.Is(e.read, io.EOF):
 		t.upEnd()
-	case errors.Is(e.read, ErrSurplus):
+	case errors.Is(e.read, ErrOver):
 		t.upEnd()
+		t.up.discard(t)
+	case errors.Is(e.read, ErrSurplus):
+		t.halfClose(clientSide.fin)
 		t.up.discard(t)
 	case errors.Is(e.read, io.ErrUnexpectedEOF):
 		t.upTruncated(e.read)

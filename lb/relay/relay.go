@@ -34,10 +34,14 @@ type Leg interface {
 	SetWriteDeadline(t time.Time) error
 }
 
-// ErrSurplus ends a direction although its sender goes on: what came so far was all that belongs to the stream. The
-// engine passes the end on and drops the rest, which it goes on reading so that closing is no RST. A Leg returns it
-// once and the surplus after it.
-var ErrSurplus = errors.New("more bytes than belong to the stream")
+// Ends of a direction whose sender goes on. What came so far was all that belongs to the stream; the engine drops the
+// rest, which it goes on reading so that closing is no RST. A Leg returns one of them whenever it has dropped bytes.
+var (
+	// ErrOver ends the direction like io.EOF: the end is passed on.
+	ErrOver = errors.New("the stream is over")
+	// ErrSurplus leaves the other side's direction as it is, for one that would take an end for a departure.
+	ErrSurplus = errors.New("more bytes than belong to the stream")
+)
 
 // Unwrapper is a Leg around another one that differs from it in Read only.
 type Unwrapper interface {

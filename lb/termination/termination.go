@@ -71,6 +71,7 @@ const (
 	FinTimeout         // half-closed for longer than fin_timeout
 	Shutdown           // ended by the end of shutdown.grace
 	Killed             // ended on an operator's order
+	ClientBadBody      // the chunked framing of a request body is malformed; followed under head.per_request only
 
 	numCauses
 )
@@ -117,6 +118,7 @@ var table = [numCauses]struct {
 	FinTimeout:         {Us, "fin_timeout"},
 	Shutdown:           {Us, "shutdown"},
 	Killed:             {Us, "killed"},
+	ClientBadBody:      {Client, "bad_body"},
 }
 
 // Side returns who ended the session.

@@ -14,7 +14,8 @@ func httpCases() []testCase {
 		{name: "unanswered, the backend resets", resets: true, run: unansweredReset},
 		{name: "unanswered, idle", run: unansweredIdle},
 		{name: "answered after all", run: answeredAfterAll},
-		{name: "the client sends too much", run: surplus},
+		{name: "the client sends too much", run: func(s *scene) { surplus(s, relay.ErrSurplus) }},
+		{name: "the client's stream is over", run: func(s *scene) { surplus(s, relay.ErrOver) }},
 	}
 }
 
@@ -67,36 +68,34 @@ func answeredAfterAll(s *scene) {
 type tooMuch struct {
 	relay.Leg
 	left int
-	over bool
+	end  error
 }
 
 func (l *tooMuch) Unwrap() relay.Leg { return l.Leg }
 
 func (l *tooMuch) Read(p []byte) (int, error) {
-	if l.left > 0 || l.over {
-		if !l.over {
-			p = p[:min(len(p), l.left)]
-		}
-		n, err := l.Leg.Read(p)
+	if l.left > 0 {
+		n, err := l.Leg.Read(p[:min(len(p), l.left)])
 		l.left -= n
 		return n, err
 	}
 	if _, err := l.Leg.Read(p); err != nil {
 		return 0, err
 	}
-	l.over = true
-	return 0, relay.ErrSurplus
+	return 0, l.end
 }
 
 // surplus checks that the rest of what a client sends reaches nobody, and that closing over it is no reset, which
 // would destroy the answer.
-func surplus(s *scene) {
+func surplus(s *scene, end error) {
 	s.connect()
-	s.legs.client = &tooMuch{Leg: s.legs.client, left: 8}
+	s.legs.client = &tooMuch{Leg: s.legs.client, left: 8, end: end}
 	s.adopt(relay.Spec{})
 	s.send(s.client, []byte("questionand more"))
 	s.expect(s.backend, []byte("question"))
-	s.expectEnd(s.backend)
+	if end == relay.ErrOver { //nolint:errorlint // the very value that the case was made with
+		s.expectEnd(s.backend)
+	}
 	s.send(s.client, []byte("and more"))
 	answer := random(500_000)
 	go func() {
@@ -106,5 +105,8 @@ func surplus(s *scene) {
 	s.expect(s.client, answer)
 	s.expectEnd(s.client)
 	s.must(s.client.CloseWrite())
+	if end == relay.ErrSurplus { //nolint:errorlint // as above
+		s.expectEnd(s.backend)
+	}
 	s.moved(s.result(termination.ClientFin), 8, len(answer))
 }
