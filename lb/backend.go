@@ -47,15 +47,18 @@ func (b *Backend) park(d time.Duration) {
 	}
 }
 
-// isParked reports whether b is to be passed over. When its time is up one caller is told no, to try it, and the
-// others wait for what becomes of that.
+// isParked reports whether b is to be passed over.
 func (b *Backend) isParked() bool {
 	until := b.parked.Load()
-	if until == 0 {
-		return false
+	return until != 0 && time.Now().UnixNano() < until
+}
+
+// probe is called by whoever has picked b: if its time was up, the others wait for what becomes of this attempt. It
+// is not part of isParked, which policies ask about backends that they then do not choose.
+func (b *Backend) probe() {
+	if until := b.parked.Load(); until != 0 {
+		b.parked.CompareAndSwap(until, max(until, time.Now().Add(probeGrace).UnixNano()))
 	}
-	now := time.Now()
-	return now.UnixNano() < until || !b.parked.CompareAndSwap(until, now.Add(probeGrace).UnixNano())
 }
 
 // full reports whether b takes no new keys.

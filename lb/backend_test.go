@@ -22,15 +22,21 @@ func TestParkedBackendIsTriedByOne(t *testing.T) {
 			t.Error("tried too soon")
 		}
 		time.Sleep(time.Nanosecond)
-		if b.isParked() {
-			t.Error("nobody tries it")
+		if b.isParked() || b.isParked() {
+			t.Error("asking takes the chance to try it away")
 		}
+		b.probe()
 		if !b.isParked() {
 			t.Error("two try it at once")
 		}
 		time.Sleep(probeGrace)
 		if b.isParked() {
 			t.Error("nobody tries it again after one that never said what came of it")
+		}
+		b.parked.Store(0) // it succeeded
+		b.probe()
+		if b.isParked() {
+			t.Error("parked by an attempt at a good backend")
 		}
 	})
 }

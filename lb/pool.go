@@ -181,6 +181,7 @@ func (k *pick) next() (choice, bool) {
 			return choice{}, false
 		}
 		if c.backend.reserve(fresh) {
+			c.backend.probe()
 			return c, true
 		}
 		// Filled up since find looked: forget the placement and search among the others.
