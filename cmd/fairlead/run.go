@@ -28,10 +28,13 @@ func run(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	log, err := newLog(c.Log, cmd.ErrOrStderr())
+	queue := newLogQueue(cmd.ErrOrStderr(), logQueueLines)
+	log, err := newLog(c.Log, queue)
 	if err != nil {
 		return err
 	}
+	go queue.drain()
+	defer queue.close()
 	d, err := daemon.New(c, log)
 	if err != nil {
 		return failed(err)
