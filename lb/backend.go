@@ -28,8 +28,13 @@ type Backend struct {
 	active atomic.Int64 // sessions that hold a slot, from pick to the end of the tunnel
 
 	connects, failures atomic.Uint64
-	parked             atomic.Int64 // until when it is passed over, in Unix nanoseconds; 0: not at all
+	parked             atomic.Int64 // until when it is passed over, by clock; 0: not at all
 }
+
+var born = time.Now()
+
+// clock is the time since the process began, which setting the wall clock does not move.
+func clock() time.Duration { return time.Since(born) }
 
 // Active returns the number of sessions that are connecting or connected to b.
 func (b *Backend) Active() int64 { return b.active.Load() }
@@ -37,27 +42,25 @@ func (b *Backend) Active() int64 { return b.active.Load() }
 // Connects returns how many connections to b succeeded and failed.
 func (b *Backend) Connects() (ok, failed uint64) { return b.connects.Load(), b.failures.Load() }
 
-// probeGrace is how long others still pass over a parked backend while the first of them tries it.
-const probeGrace = time.Second
-
 // park passes b over for d, unless d is 0.
 func (b *Backend) park(d time.Duration) {
 	if d > 0 {
-		b.parked.Store(time.Now().Add(d).UnixNano())
+		b.parked.Store(int64(clock() + d))
 	}
 }
 
 // isParked reports whether b is to be passed over.
 func (b *Backend) isParked() bool {
 	until := b.parked.Load()
-	return until != 0 && time.Now().UnixNano() < until
+	return until != 0 && int64(clock()) < until
 }
 
-// probe is called by whoever has picked b: if its time was up, the others wait for what becomes of this attempt. It
-// is not part of isParked, which policies ask about backends that they then do not choose.
-func (b *Backend) probe() {
+// probe is called by whoever has picked b: if its time was up, the others wait for what becomes of this attempt, which
+// takes no longer than limit. It is not part of isParked, which policies ask about backends that they then do not
+// choose.
+func (b *Backend) probe(limit time.Duration) {
 	if until := b.parked.Load(); until != 0 {
-		b.parked.CompareAndSwap(until, max(until, time.Now().Add(probeGrace).UnixNano()))
+		b.parked.CompareAndSwap(until, max(until, int64(clock()+limit)))
 	}
 }
 

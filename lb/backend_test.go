@@ -27,16 +27,16 @@ func TestParkedBackendIsTriedByOne(t *testing.T) {
 				t.Error("nobody tries it, or asking takes the chance away")
 			}
 		}
-		b.probe()
+		b.probe(time.Second)
 		if !b.isParked() {
 			t.Error("two try it at once")
 		}
-		time.Sleep(probeGrace)
+		time.Sleep(time.Second)
 		if b.isParked() {
 			t.Error("nobody tries it again after one that never said what came of it")
 		}
 		b.parked.Store(0) // it succeeded
-		b.probe()
+		b.probe(time.Second)
 		if b.isParked() {
 			t.Error("parked by an attempt at a good backend")
 		}

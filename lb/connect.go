@@ -23,6 +23,11 @@ func (s *session) connect(watch *early) error {
 	if p.table != nil {
 		search.key, search.keyed = p.identity.key(s)
 	}
+	announce, err := s.proxyHeader()
+	if err != nil {
+		return endWith(termination.InternalError, answerInternal, err)
+	}
+	s.announce = announce
 	p.budget.connect()
 	var failed error
 	for attempt := 0; ; attempt++ {

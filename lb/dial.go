@@ -45,18 +45,21 @@ func newDialers(o PoolOptions) (ds [families][]dialer) {
 	return ds
 }
 
-// checkSources fails if a backend has no address that a source address could reach.
-func (p *Pool) checkSources() error {
-	for i := range p.opts.Backends {
-		b := &p.opts.Backends[i]
-		reachable := b.Path != ""
-		for _, a := range b.Addresses {
-			reachable = reachable || len(p.dialers[familyOf(a.Addr())]) > 0
-		}
-		if !reachable {
-			return fmt.Errorf("backend %q: no source address is of the same family (IPv4 or IPv6)", b.Name)
+// keepReachable leaves b the addresses that a source address can reach. It fails if there are none.
+func (p *Pool) keepReachable(b *BackendOptions) error {
+	if b.Path != "" {
+		return nil
+	}
+	var reachable []netip.AddrPort
+	for _, a := range b.Addresses {
+		if len(p.dialers[familyOf(a.Addr())]) > 0 {
+			reachable = append(reachable, a)
 		}
 	}
+	if len(reachable) == 0 {
+		return fmt.Errorf("backend %q: no source address is of the same family (IPv4 or IPv6)", b.Name)
+	}
+	b.Addresses = reachable
 	return nil
 }
 
@@ -88,16 +91,12 @@ func (s *session) dial(b *Backend) (relay.Leg, error) {
 
 // secureUpstream sends the PROXY header and does the TLS handshake.
 func (s *session) secureUpstream(ctx context.Context, conn net.Conn, b *Backend) (relay.Leg, error) {
-	header, err := s.proxyHeader()
-	if err != nil {
-		return nil, err
-	}
-	if len(header) > 0 {
+	if len(s.announce) > 0 {
 		deadline, _ := ctx.Deadline()
 		if err := conn.SetWriteDeadline(deadline); err != nil {
 			return nil, err
 		}
-		if _, err := conn.Write(header); err != nil {
+		if _, err := conn.Write(s.announce); err != nil {
 			return nil, fmt.Errorf("send PROXY header: %w", err)
 		}
 		if err := conn.SetWriteDeadline(time.Time{}); err != nil {
@@ -119,12 +118,7 @@ func (p *Pool) dialAny(ctx context.Context, b *Backend) (relay.Conn, error) {
 	}
 	var errs []error
 	for i, addr := range b.Addresses {
-		ds := p.dialers[familyOf(addr.Addr())]
-		if len(ds) == 0 {
-			errs = append(errs, fmt.Errorf("dial %s: no source address of its family", addr))
-			continue
-		}
-		c, err := p.nextOf(ds).dial(ctx, addr, len(b.Addresses)-i)
+		c, err := p.nextOf(p.dialers[familyOf(addr.Addr())]).dial(ctx, addr, len(b.Addresses)-i)
 		if err == nil {
 			return c, nil
 		}

@@ -44,6 +44,7 @@ type early struct {
 	total    int  // bytes read
 	sent     int  // of them, written to upstream
 	eof      bool // the client has ended its direction in order
+	waits    bool // connected: the answer has a deadline of its own, and a half-closed client may wait for it
 	failed   error
 	grace    *time.Timer
 }
@@ -111,8 +112,18 @@ func (e *early) endedLocked() {
 	switch {
 	case e.upstream != nil && e.eof:
 		_ = e.upstream.CloseWrite() // a failure shows when the answer is read
-	case e.upstream == nil && !e.stopped:
+	case e.upstream == nil && !e.stopped && !e.waits:
 		e.grace = time.AfterFunc(goneGrace, func() { e.cancel(errClientGone) })
+	}
+}
+
+// connected ends the short patience with a client that may have gone.
+func (e *early) connected() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.waits = true
+	if e.grace != nil {
+		e.grace.Stop()
 	}
 }
 
@@ -121,9 +132,6 @@ func (e *early) forwardTo(upstream relay.Leg) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.upstream = upstream
-	if e.grace != nil {
-		e.grace.Stop()
-	}
 	if len(e.held) > 0 {
 		if err := e.sendLocked(e.held); err != nil {
 			return err

@@ -74,12 +74,12 @@ type Pool struct {
 // NewPool makes a pool. It fails on options that cannot work, such as two backends of one name.
 func NewPool(o PoolOptions) (*Pool, error) {
 	p := &Pool{opts: o, budget: retryBudget{share: o.RetryBudget, now: time.Now}, dialers: newDialers(o)}
-	if err := p.checkSources(); err != nil {
-		return nil, fmt.Errorf("pool %q: %w", o.Name, err)
-	}
 	members := make([]balance.Member, len(o.Backends))
 	for i, b := range o.Backends {
 		id := balance.ID(i) //nolint:gosec // a list from a file, far below 2^32
+		if err := p.keepReachable(&b); err != nil {
+			return nil, fmt.Errorf("pool %q: %w", o.Name, err)
+		}
 		p.backends = append(p.backends, &Backend{BackendOptions: b, id: id})
 		members[i] = balance.Member{ID: id, Name: b.Name, Weight: b.Weight}
 	}
@@ -165,8 +165,14 @@ func (k *pick) open(id balance.ID) bool {
 // Load returns a backend's open sessions.
 func (k *pick) Load(id balance.ID) int64 { return k.pool.backends[id].active.Load() }
 
-// accepts reports whether a key that already belongs to a backend may stay: load bounds do not move it.
-func (k *pick) accepts(id affinity.ID) bool { return k.open(balance.ID(id)) }
+// accepts reports whether a key that already belongs to a backend may stay: load bounds do not move it. Nor does a
+// connect of somebody else's that failed, while the key has a tunnel open there: that is a sign of life.
+func (k *pick) accepts(id affinity.ID, how affinity.Hit) bool {
+	if how == affinity.Pinned {
+		return !slices.Contains(k.tried, balance.ID(id))
+	}
+	return k.open(balance.ID(id))
+}
 
 // next picks a backend and reserves a slot on it: pin, then memory, then policy. It never blocks. Not ok means
 // that every backend was tried, is full or has weight 0.
@@ -181,7 +187,9 @@ func (k *pick) next() (choice, bool) {
 			return choice{}, false
 		}
 		if c.backend.reserve(fresh) {
-			c.backend.probe()
+			if !k.all {
+				c.backend.probe(k.pool.opts.ConnectTimeout)
+			}
 			return c, true
 		}
 		// Filled up since find looked: forget the placement and search among the others.

@@ -36,7 +36,10 @@ func (l *requestLeg) Read(p []byte) (int, error) {
 	case l.chunked:
 		n, err := l.Leg.Read(p)
 		m := l.take(p[:n])
-		if m > 0 || n == 0 {
+		switch {
+		case m > 0 && l.bad != nil:
+			return m, nil //nolint:nilerr // the bad framing comes first, whatever ended the read
+		case m > 0 || n == 0:
 			return m, err
 		}
 		return l.Read(p) // to tell what take has found

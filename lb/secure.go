@@ -64,6 +64,9 @@ func (s *session) handshakeFailed(err error) error {
 	return end(termination.HandshakeFailed, err)
 }
 
+// maxServerName bounds SNI, in bytes: a host name has no more (RFC 1035 section 2.3.4).
+const maxServerName = 255
+
 // readClientHello peeks the server name and the protocols of a connection that is passed through.
 func (s *session) readClientHello() error {
 	if err := s.readBy(s.raw, s.start.Add(s.f.opts.HandshakeTimeout)); err != nil {
@@ -76,6 +79,9 @@ func (s *session) readClientHello() error {
 		hello, done, err := peek.ParseClientHello(s.arrival.buf, peek.DefaultMaxHello)
 		if err != nil && !mayBecomeProxyHeader(s.arrival.buf) {
 			return end(termination.BadClientHello, err)
+		}
+		if done && len(hello.ServerName) > maxServerName {
+			return end(termination.BadClientHello, errors.New("the server name is longer than a host name can be"))
 		}
 		if done {
 			s.sni = hello.ServerName

@@ -40,6 +40,7 @@ type session struct {
 
 	pool     *Pool
 	choice   choice
+	announce []byte // the PROXY header for the backend
 	attempts int
 	upstream relay.Leg
 
@@ -129,6 +130,7 @@ func (s *session) arrive() error {
 	if err := s.connect(w); err != nil {
 		return err
 	}
+	w.connected()
 	s.connected = time.Since(s.start)
 	up := s.upstream
 	stop := context.AfterFunc(s.ctx, func() { interruptLeg(up) })
@@ -188,7 +190,11 @@ func (s *session) refuse(e *ending) {
 		s.choice.abandon()
 	}
 	s.returnArrival()
+	s.announce = nil
 	leg := s.client
+	if u, ok := leg.(relay.Unwrapper); ok {
+		leg = u.Unwrap() // what comes behind the request is to be read and thrown away
+	}
 	if leg == nil {
 		leg = relay.NewConnLeg(s.raw)
 	}

@@ -15,13 +15,11 @@ import (
 // sendPrefix sends the backend what was read from the client so far: the request head, changed as configured, and
 // what came behind it. The PROXY header goes in front, in the same write.
 func (s *session) sendPrefix(w *early) error {
-	var header []byte
-	if s.pool.opts.TLS == nil { // with TLS it went out before the handshake
-		var err error
-		if header, err = s.proxyHeader(); err != nil {
-			return endWith(termination.InternalError, answerInternal, err)
-		}
+	header := s.announce
+	if s.pool.opts.TLS != nil {
+		header = nil // it went out before the handshake
 	}
+	s.announce = nil
 	prefix := s.prefix()
 	if len(header)+len(prefix) > 0 {
 		if err := s.writeUpstream(append(header, prefix...)); err != nil {

@@ -127,6 +127,7 @@ func (t *Terminator) newConfig(ca *authorities) *tls.Config {
 		MaxVersion:             tls.VersionTLS13,
 		CipherSuites:           cipherSuites12,
 		NextProtos:             t.options.ALPN,
+		GetConfigForClient:     refuseLongNames,
 		GetCertificate:         t.certificate,
 		SessionTicketsDisabled: !t.options.SessionTickets,
 	}
@@ -135,6 +136,17 @@ func (t *Terminator) newConfig(ca *authorities) *tls.Config {
 		c.ClientCAs = ca.pool
 	}
 	return c
+}
+
+// maxServerName bounds SNI, in bytes: a host name has no more (RFC 1035, section 2.3.4), and this one is kept and logged.
+const maxServerName = 255
+
+// refuseLongNames is asked on resumption too, unlike GetCertificate. It changes no configuration.
+func refuseLongNames(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if n := len(hello.ServerName); n > maxServerName {
+		return nil, fmt.Errorf("a server name of %d bytes, longer than a host name can be", n)
+	}
+	return nil, nil //nolint:nilnil // crypto/tls reads this as: the configuration at hand
 }
 
 // cipherSuites12 are the TLS 1.2 suites with forward secrecy and authenticated encryption. crypto/tls orders them by

@@ -24,6 +24,7 @@ func newRun() *cobra.Command {
 func run(cmd *cobra.Command, file string) error {
 	ctx, release := lifetime(cmd.Context())
 	defer release()
+	hangups := catchHangups()
 	c, err := config.Load(file)
 	if err != nil {
 		return err
@@ -39,7 +40,7 @@ func run(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return failed(err)
 	}
-	go explainHangups(ctx, log)
+	go explainHangups(ctx, hangups, log)
 	return failed(d.Run(ctx))
 }
 

@@ -54,12 +54,16 @@ func statusOf(s os.Signal) int {
 	return statusFailed
 }
 
-// explainHangups writes a line for each SIGHUP until ctx ends: its default action would end every session of a user who
+// catchHangups takes SIGHUP for as long as the process lives: its default action would end every session of a user who
 // expects a reload, or closes a terminal.
-func explainHangups(ctx context.Context, log *zap.Logger) {
+func catchHangups() <-chan os.Signal {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+	return hangups
+}
+
+// explainHangups writes a line for each SIGHUP until ctx ends.
+func explainHangups(ctx context.Context, hangups <-chan os.Signal, log *zap.Logger) {
 	for {
 		select {
 		case <-ctx.Done():

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -125,4 +128,74 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHangupEndsNothing: neither while it serves nor while it waits for sessions to end.
+func TestHangupEndsNothing(t *testing.T) {
+	p, address := startRun(t, "1h")
+	conn := openSession(t, address)
+	p.signal(t, syscall.SIGHUP)
+	p.stderr.await(t, "does not reload")
+	p.signal(t, syscall.SIGTERM)
+	p.stderr.await(t, `"shutting down"`)
+	p.signal(t, syscall.SIGHUP)
+	if _, err := conn.Write([]byte{'y'}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+		t.Fatalf("the session does not go on: %v", err)
+	}
+	_ = conn.Close()
+	if got := p.exit(t); got != 0 {
+		t.Errorf("exit status %d", got)
+	}
+}
+
+// TestLostLogReaderEndsNothing: SIGPIPE would end every session with the log.
+func TestLostLogReaderEndsNothing(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program(t), "run", "-c")
+	address := freeAddress(t)
+	file := filepath.Join(t.TempDir(), "fairlead.yaml")
+	text := fmt.Sprintf("listeners: [{name: raw, bind: [%q], protocol: tcp, pool: echo}]\npools: [{name: echo, backends: [{address: %q}]}]\nshutdown: {grace: 0s}\n", address, startEcho(t))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Args, cmd.Stderr = append(cmd.Args, file), writer
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill() }()
+	_ = writer.Close()
+	lines := bufio.NewReader(reader)
+	for line := ""; !strings.Contains(line, "listening"); {
+		if line, err = lines.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = reader.Close()
+	for range 3 {
+		_ = openSession(t, address).Close() // ends with a line that nobody reads
+	}
+	openSession(t, address)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// freeAddress returns a loopback address that was free a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
 }

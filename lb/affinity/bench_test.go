@@ -24,7 +24,7 @@ func benchTable(b *testing.B, capacity int) *Table {
 	return table
 }
 
-func always(ID) bool { return true }
+func always(ID, Hit) bool { return true }
 
 func toFirst() (ID, bool) { return 0, true }
 

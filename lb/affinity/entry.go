@@ -30,14 +30,14 @@ type memory struct {
 func (m memory) live(now int64) bool { return now < m.expires }
 
 // acquireLocked is Acquire.
-func (s *shard) acquireLocked(k Key, eligible func(ID) bool, place func() (ID, bool)) (Pin, Hit, bool) {
+func (s *shard) acquireLocked(k Key, eligible func(ID, Hit) bool, place func() (ID, bool)) (Pin, Hit, bool) {
 	for e := s.pins[k]; e != nil; e = e.older {
-		if eligible(e.backend) {
+		if eligible(e.backend, Pinned) {
 			s.counts.PinnedHits++
 			return s.joinLocked(e), Pinned, true
 		}
 	}
-	if m, ok := s.recallLocked(k); ok && eligible(m.backend) {
+	if m, ok := s.recallLocked(k); ok && eligible(m.backend, Remembered) {
 		s.counts.RememberedHits++
 		return s.joinLocked(s.entryLocked(k, m.backend)), Remembered, true
 	}

@@ -171,7 +171,7 @@ func TestConcurrentHistories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eligible := func(id ID) bool { return !down[id].Load() }
+	eligible := func(id ID, _ Hit) bool { return !down[id].Load() }
 	var wg sync.WaitGroup
 	for worker := range 4 {
 		wg.Go(func() { random(t, table, uint64(worker), eligible, &down) })
@@ -184,7 +184,7 @@ func TestConcurrentHistories(t *testing.T) {
 }
 
 // random opens and ends sessions of a few keys that all workers share, and ejects backends other than the first.
-func random(t *testing.T, table *Table, seed uint64, eligible func(ID) bool, down *[backends]atomic.Bool) {
+func random(t *testing.T, table *Table, seed uint64, eligible func(ID, Hit) bool, down *[backends]atomic.Bool) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	place := func() (ID, bool) { return ID(r.IntN(backends)), r.IntN(50) > 0 }
 	var open []*Pin

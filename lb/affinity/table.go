@@ -111,11 +111,11 @@ func New(c Config) (*Table, error) {
 
 // Acquire finds or places a key's backend and takes a reference to it, in this order: a backend where the key has a
 // session, the latest first; the one that is remembered; the one that place returns. Of the first two only those are
-// taken that are eligible now. If place returns false so does Acquire, and nothing has changed.
+// taken that are eligible now, as Pinned or as Remembered. If place returns false so does Acquire, and nothing has changed.
 //
 // Both functions are called under a lock that also other keys wait for, so that two first connections of a key land
 // together. They must be quick, and must not call the table.
-func (t *Table) Acquire(k Key, eligible func(ID) bool, place func() (ID, bool)) (Pin, Hit, bool) {
+func (t *Table) Acquire(k Key, eligible func(ID, Hit) bool, place func() (ID, bool)) (Pin, Hit, bool) {
 	s := &t.shards[k.Lo&uint64(len(t.shards)-1)]
 	s.mu.Lock()
 	defer s.mu.Unlock() // deferred, so that a panic in one of the caller's functions does not lock the key out for ever

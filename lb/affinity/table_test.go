@@ -44,7 +44,7 @@ func newEdge(t reporter, capacity int, ttl time.Duration) *edge {
 	return e
 }
 
-func (e *edge) eligible(id ID) bool { return !e.down[id] }
+func (e *edge) eligible(id ID, _ Hit) bool { return !e.down[id] }
 
 func (e *edge) place() (ID, bool) {
 	for i := range ID(backends) {
@@ -341,7 +341,7 @@ func TestHistories(t *testing.T) {
 		{"a backend that became eligible between question and placement", func(e *edge) {
 			e.next = 2
 			old := e.open(k, 2, Placed)
-			p, hit, ok := e.table.Acquire(k, func(ID) bool { return false }, e.place)
+			p, hit, ok := e.table.Acquire(k, func(ID, Hit) bool { return false }, e.place)
 			if !ok || hit != Placed || p.Backend() != 2 {
 				e.t.Fatalf("backend %d, %v, %t", p.Backend(), hit, ok)
 			}
@@ -516,7 +516,7 @@ func TestFirstConnectionsLandTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	always := func(ID) bool { return true }
+	always := func(ID, Hit) bool { return true }
 	for i := range 200 {
 		const sessions = 8
 		var pins [sessions]Pin

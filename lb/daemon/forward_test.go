@@ -308,3 +308,41 @@ func TestUnixListenerAndBackend(t *testing.T) {
 		t.Errorf("session line %v", s)
 	}
 }
+
+// TestPerRequestWaitsWithAHalfClosedClient: the short patience with a client that may have gone is for connecting.
+func TestPerRequestWaitsWithAHalfClosedClient(t *testing.T) {
+	b := startBackend(t, "tcp", "127.0.0.1:0")
+	e := startEdge(t, oneHTTP("head: {per_request: true}", "", b.addr()))
+	c := e.dial("edge")
+	c.send(upgrade)
+	c.closeWrite()
+	up := b.accept()
+	up.want(upgrade)
+	time.AfterFunc(1200*time.Millisecond, func() { up.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") })
+	c.wantAnswer(http.StatusForbidden)
+}
+
+// TestPerRequestPipelinedRequestDoesNotHurryTheFirst: its bytes are no half-close.
+func TestPerRequestPipelinedRequestDoesNotHurryTheFirst(t *testing.T) {
+	b := startBackend(t, "tcp", "127.0.0.1:0")
+	e := startEdge(t, oneHTTP("head: {per_request: true}\nfin_timeout: 50ms", "", b.addr()))
+	c := e.dial("edge")
+	c.send("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n")
+	up := b.accept()
+	up.want("GET /1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+	c.send("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n")
+	time.AfterFunc(200*time.Millisecond, func() { up.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") })
+	c.wantAnswer(http.StatusOK)
+}
+
+func TestOverlongServerNameIsRefused(t *testing.T) {
+	e := startEdge(t, oneHTTP(tlsEdge, "", deadAddr(t)))
+	name := strings.Repeat("a.", 200) + "example.org"
+	raw := e.dial("edge")
+	if err := tls.Client(raw.Conn, &tls.Config{ServerName: name, InsecureSkipVerify: true}).Handshake(); err == nil {
+		t.Error("accepted")
+	}
+	if s := e.wantCause(0, termination.HandshakeFailed); s["sni"] != nil {
+		t.Errorf("session line %v", s)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 
+	"fairlead/lb/sys"
 	"fairlead/lb/termination"
 )
 
@@ -28,7 +29,6 @@ func (t *Tunnel) runUp() {
 		t.upEnd()
 		t.up.discard(t)
 	case errors.Is(e.read, ErrSurplus):
-		t.halfClose(clientSide.fin)
 		t.up.discard(t)
 	case errors.Is(e.read, io.ErrUnexpectedEOF):
 		t.upTruncated(e.read)
@@ -78,7 +78,7 @@ func (t *Tunnel) upFail(err error) {
 	cause := backendSide.cause(err)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.fin != backendSide.fin || cause != backendSide.reset {
+	if t.fin != backendSide.fin || cause != backendSide.reset || sys.IsAborted(err) {
 		t.recordLocked(cause, err)
 	}
 	t.upFailed = true
@@ -151,7 +151,7 @@ func (t *Tunnel) answer(c termination.Cause) error {
 func (t *Tunnel) clientLeft(err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.fin == clientSide.fin && clientSide.cause(err) == clientSide.reset
+	return t.fin == clientSide.fin && clientSide.cause(err) == clientSide.reset && !sys.IsAborted(err)
 }
 
 // downFail ends the tunnel as the client takes no more bytes. If its own direction had ended in order before, then
@@ -159,7 +159,7 @@ func (t *Tunnel) clientLeft(err error) bool {
 func (t *Tunnel) downFail(err error) {
 	cause := clientSide.cause(err)
 	t.mu.Lock()
-	if t.fin == clientSide.fin && cause == clientSide.reset {
+	if t.fin == clientSide.fin && cause == clientSide.reset && !sys.IsAborted(err) {
 		cause = clientSide.fin
 	}
 	t.mu.Unlock()

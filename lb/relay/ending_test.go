@@ -203,11 +203,19 @@ func TestClosedAfterFin(t *testing.T) {
 		}
 
 		r = newTrial(t, Spec{})
-		r.upstream.writeErr = syscall.ECONNRESET
+		r.upstream.writeErr = syscall.EPIPE
 		r.upstream.end()
 		synctest.Wait()
 		r.client.say(t)
 		r.over(t, r.group.timing.linger, termination.BackendFin)
+
+		// Not a FIN but an RST whose error the write has got, so that the read looked like an end.
+		r = newTrial(t, Spec{})
+		r.client.writeErr = syscall.ECONNRESET
+		r.client.end()
+		synctest.Wait()
+		r.upstream.say(t)
+		r.over(t, 0, termination.ClientReset)
 	})
 }
 

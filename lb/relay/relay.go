@@ -39,7 +39,7 @@ type Leg interface {
 var (
 	// ErrOver ends the direction like io.EOF: the end is passed on.
 	ErrOver = errors.New("the stream is over")
-	// ErrSurplus leaves the other side's direction as it is, for one that would take an end for a departure.
+	// ErrSurplus passes nothing on and half-closes nothing, for a backend that would take an end for a departure.
 	ErrSurplus = errors.New("more bytes than belong to the stream")
 )
 

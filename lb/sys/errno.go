@@ -25,6 +25,9 @@ func IsReset(err error) bool {
 	return is(err, unix.ECONNRESET, unix.EPIPE, unix.ENOTCONN, unix.ECONNABORTED)
 }
 
+// IsAborted tells whether an RST came before any FIN: the kernel gives ECONNRESET then, and EPIPE after a FIN.
+func IsAborted(err error) bool { return is(err, unix.ECONNRESET) }
+
 // IsTimedOut tells whether the kernel gave the peer of an established connection up: ETIMEDOUT after unanswered
 // keepalive probes or retransmissions (tcp(7)), or the ICMP error that came instead of an answer (ip(7)).
 // Our own deadlines (os.ErrDeadlineExceeded) are not meant.

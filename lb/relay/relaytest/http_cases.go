@@ -108,5 +108,9 @@ func surplus(s *scene, end error) {
 	if end == relay.ErrSurplus { //nolint:errorlint // as above
 		s.expectEnd(s.backend)
 	}
-	s.moved(s.result(termination.ClientFin), 8, len(answer))
+	cause := termination.ClientFin
+	if end == relay.ErrSurplus { //nolint:errorlint // as above
+		cause = termination.BackendFin // the client has not ended anything
+	}
+	s.moved(s.result(cause), 8, len(answer))
 }
