@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fairlead/lb/sys"
 	"fairlead/lb/termination"
 )
 
@@ -99,9 +100,20 @@ func (t *Tunnel) record(c termination.Cause, err error) {
 }
 
 func (t *Tunnel) recordLocked(c termination.Cause, err error) {
-	if t.cause == termination.None && !t.stopped.Load() {
+	if !t.stopped.Load() && (t.cause == termination.None || t.explainsLocked(c, err)) {
 		t.cause, t.err = c, err
 	}
+}
+
+// explainsLocked tells whether c is the RST behind what looked like a bare FIN: the kernel reports an RST once, and if
+// a write takes the report the read gets an end of file. Which of the two comes here first is chance.
+func (t *Tunnel) explainsLocked(c termination.Cause, err error) bool {
+	for _, side := range []*side{&clientSide, &backendSide} {
+		if t.cause == side.truncated && c == side.reset {
+			return sys.IsAborted(err)
+		}
+	}
+	return false
 }
 
 // stop records the cause if it is the first, and wakes both goroutines so that they leave.
