@@ -52,7 +52,12 @@ func (s *session) connect(watch *early) error {
 		}
 		failed = s.connectFailed(c.backend, err)
 		search.tried = append(search.tried, c.backend.id)
-		if attempt >= p.opts.Retries || watch.clientEnded() || !p.budget.retry() {
+		if attempt >= p.opts.Retries || watch.clientEnded() {
+			return failed
+		}
+		// When a backend dies all its clients come back, with tunnels there that have not quite ended. That their first
+		// try fails is known beforehand and no reason to refuse them the second.
+		if !c.loyal && !p.budget.retry() {
 			return failed
 		}
 	}

@@ -128,6 +128,7 @@ type choice struct {
 	backend *Backend
 	pin     affinity.Pin // holds nothing without identity
 	hit     string       // how it was found, for the session line
+	loyal   bool         // the backend is parked, and was picked for its open tunnel
 }
 
 // release ends a choice whose tunnel has ended.
@@ -188,6 +189,7 @@ func (k *pick) next() (choice, bool) {
 		}
 		if c.backend.reserve(fresh) {
 			if !k.all {
+				c.loyal = c.backend.isParked()
 				c.backend.probe(k.pool.opts.ConnectTimeout)
 			}
 			return c, true

@@ -58,6 +58,39 @@ func TestDeadBackendIsPassedOver(t *testing.T) {
 	}
 }
 
+// TestClientsOfADeadBackendAllFindAnother: their old tunnels are still half-open when they come back, so each of them
+// tries the dead backend first; the budget for retries must not stop them.
+func TestClientsOfADeadBackendAllFindAnother(t *testing.T) {
+	dying, b := startBackend(t, "tcp", "127.0.0.1:0"), startBackend(t, "tcp", "127.0.0.1:0")
+	e := startEdge(t, oneHTTP("", "affinity: {keys: [\"cookie:sid\"]}", dying.addr(), b.addr()))
+	var orphans []string
+	for i := 0; len(orphans) < 3*10; i++ { // more than a quiet pool's budget
+		c := e.dial("edge")
+		c.send(withCookie(fmt.Sprint(i)))
+		select {
+		case conn := <-dying.conns:
+			up := newPeer(t, conn)
+			up.want(withCookie(fmt.Sprint(i)))
+			up.send(switching)
+			c.want(switching)
+			_ = up.Close()
+			c.wantEOF() // and c stays open
+			orphans = append(orphans, fmt.Sprint(i))
+		case conn := <-b.conns:
+			_ = conn.Close()
+		}
+	}
+	_ = dying.l.Close()
+	for _, sid := range orphans {
+		c := e.dial("edge")
+		c.send(withCookie(sid))
+		up := b.accept()
+		up.want(withCookie(sid))
+		up.send(switching)
+		c.want(switching)
+	}
+}
+
 // TestOnlyBackendIsTriedAlways: there is nothing to gain by passing over the last one.
 func TestOnlyBackendIsTriedAlways(t *testing.T) {
 	addr := deadAddr(t)
