@@ -67,12 +67,11 @@ func (s *session) connect(watch *early) error {
 func (s *session) connectFailed(b *Backend, err error) error {
 	b.failures.Add(1)
 	err = fmt.Errorf("backend %s: %w", b.Name, err)
-	var hs *upstreamHandshakeError
-	switch {
-	case sys.IsDescriptorLimit(err), sys.IsPortsExhausted(err):
+	if sys.IsDescriptorLimit(err) || sys.IsPortsExhausted(err) {
 		return endWith(termination.ResourceExhausted, answerExhausted, err) // not the backend's fault
 	}
 	b.park(s.pool.opts.FailTimeout)
+	var hs *upstreamHandshakeError
 	switch {
 	case sys.IsRefused(err): // before the next case, which knows an unreachable host as well
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), sys.IsTimedOut(err):

@@ -45,7 +45,6 @@ type early struct {
 	sent     int  // of them, written to upstream
 	eof      bool // the client has ended its direction in order
 	waits    bool // connected: the answer has a deadline of its own, and a half-closed client may wait for it
-	failed   error
 	grace    *time.Timer
 }
 
@@ -101,7 +100,6 @@ func (e *early) took(p []byte, err error) bool {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e.endedLocked() // which passes nothing on: the relay reads the same again, and knows what it means
 	default:
-		e.failed = err
 		e.cancel(errClientGone)
 	}
 	return false

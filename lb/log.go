@@ -80,7 +80,7 @@ func (s *session) logEnd(r relay.Result) {
 		zap.Duration(fieldTTotal, time.Since(s.start)),
 		zap.Stringer(fieldSide, r.Cause.Side()), zap.Stringer(fieldCause, r.Cause))
 	if r.Err != nil {
-		fs = append(fs, zap.Error(r.Err))
+		fs = append(fs, zap.NamedError(fieldError, r.Err))
 	}
 	ce.Write(fs...)
 }

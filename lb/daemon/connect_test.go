@@ -17,12 +17,7 @@ func TestRetryGoesToAnotherBackend(t *testing.T) {
 	moved := 0
 	for i := range 20 {
 		req := fmt.Sprintf("GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nCookie: sid=%d\r\n\r\n", i)
-		c := e.dial("edge")
-		c.send(req)
-		up := b.accept()
-		up.want(req)
-		up.send(switching)
-		c.want(switching)
+		c, up := e.tunnel(b, req)
 		_ = c.Close()
 		_ = up.Close()
 		s := e.session(i)
@@ -45,12 +40,7 @@ func TestDeadBackendIsPassedOver(t *testing.T) {
 		b := startBackend(t, "tcp", "127.0.0.1:0")
 		e := startEdge(t, oneHTTP("", "balance: "+policy+"\naffinity: {keys: [\"cookie:sid\"]}", deadAddr(t), b.addr()))
 		for range 60 {
-			c := e.dial("edge")
-			c.send(upgrade)
-			up := b.accept()
-			up.want(upgrade)
-			up.send(switching)
-			c.want(switching)
+			e.tunnel(b, upgrade)
 		}
 		if _, failed := e.d.Pools()[0].Backends()[0].Connects(); failed > 2 {
 			t.Errorf("%s: %d attempts at the dead backend", policy, failed)
@@ -82,12 +72,7 @@ func TestClientsOfADeadBackendAllFindAnother(t *testing.T) {
 	}
 	_ = dying.l.Close()
 	for _, sid := range orphans {
-		c := e.dial("edge")
-		c.send(withCookie(sid))
-		up := b.accept()
-		up.want(withCookie(sid))
-		up.send(switching)
-		c.want(switching)
+		e.tunnel(b, withCookie(sid))
 	}
 }
 

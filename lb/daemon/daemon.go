@@ -67,7 +67,7 @@ func New(c *config.Config, log *zap.Logger) (*Daemon, error) {
 	for _, spec := range p.frontends {
 		listeners, err := bind(spec.binds, spec.shards, spec.socket)
 		if err != nil {
-			d.closeListeners()
+			d.Close()
 			return nil, fmt.Errorf("listener %q: %w", spec.Name, err)
 		}
 		o := spec.FrontendOptions
@@ -133,9 +133,7 @@ func (d *Daemon) Frontends() []*lb.Frontend { return d.frontends }
 func (d *Daemon) Pools() []*lb.Pool { return d.pools }
 
 // Close releases a daemon that never ran.
-func (d *Daemon) Close() { d.closeListeners() }
-
-func (d *Daemon) closeListeners() {
+func (d *Daemon) Close() {
 	for _, f := range d.frontends {
 		f.StopAccepting()
 	}

@@ -125,6 +125,18 @@ func (e *edge) dialTLS(listener, serverName string) (*peer, *tls.Conn) {
 	return newPeer(e.t, c), c
 }
 
+// tunnel opens a tunnel to b with an Upgrade request, and returns both far ends.
+func (e *edge) tunnel(b *backend, request string) (c, up *peer) {
+	e.t.Helper()
+	c = e.dial("edge")
+	c.send(request)
+	up = b.accept()
+	up.want(request)
+	up.send(switching)
+	c.want(switching)
+	return c, up
+}
+
 // session waits for the next session line that the test has not seen and returns its fields.
 func (e *edge) session(n int) map[string]any {
 	e.t.Helper()

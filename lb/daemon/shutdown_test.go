@@ -50,12 +50,7 @@ func TestShutdownWaitsForSessions(t *testing.T) {
 	b := startBackend(t, "tcp", "127.0.0.1:0")
 	e := startEdge(t, strings.Replace(oneHTTP("", "", b.addr()), "grace: 0s", "grace: 1h", 1))
 	addr := e.d.Addrs("edge")[0].String()
-	c := e.dial("edge")
-	c.send(upgrade)
-	up := b.accept()
-	up.want(upgrade)
-	up.send(switching)
-	c.want(switching)
+	c, up := e.tunnel(b, upgrade)
 	e.stop()
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) { // the port is closed soon
 		probe, err := net.Dial("tcp", addr)
