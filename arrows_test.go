@@ -32,6 +32,7 @@ var arrows = map[string]string{
 	"lb/termination":     "",
 
 	"tlsterm":            "github.com/fsnotify/fsnotify",
+	"tlsterm/record":     "golang.org/x/crypto",
 	"tlsterm/selfsigned": "",
 
 	"bench/...": "bench/... lb/daemon config tlsterm/selfsigned syscall golang.org/x/sys go.uber.org/zap",

@@ -1,0 +1,61 @@
+package record
+
+import (
+	"crypto/cipher"
+	"encoding/binary"
+)
+
+// Ciphers holds the AEADs of both directions of one State, made when they are first needed, and the memory they work with:
+// what is handed to an AEAD through its interface would otherwise be allocated anew for each record. The zero Ciphers is
+// ready. It belongs to one State at a time. It knows which keys it was made for, so with another State, or after a key update,
+// it makes new AEADs rather than use a wrong key.
+type Ciphers struct {
+	in, out       cipher.AEAD
+	inKey, outKey [maxKey]byte // what they were made from
+	nonce         [ivSize]byte
+	additional    [13]byte // TLS 1.2 (RFC 5246, section 6.2.3.3)
+	small         [5]byte  // alert or KeyUpdate to seal
+}
+
+// Forget drops the AEADs and zeroes the rest.
+func (c *Ciphers) Forget() { *c = Ciphers{} }
+
+// ready makes the AEAD of one direction where it is not the right one already.
+func ready(aead *cipher.AEAD, madeFrom *[maxKey]byte, s *State, h *half) error {
+	if *aead != nil && *madeFrom == h.key {
+		return nil
+	}
+	made, err := newAEAD(s.suite, h.key[:s.keyLen])
+	if err != nil {
+		return err
+	}
+	*aead, *madeFrom = made, h.key
+	return nil
+}
+
+// tryCiphers tells whether this program can make the AEADs that the State needs.
+func (s *State) tryCiphers() error {
+	_, err := newAEAD(s.suite, s.out.key[:s.keyLen])
+	return err
+}
+
+// setNonce is the nonce of TLS 1.3 and of ChaCha20 in TLS 1.2: the iv with the sequence number xored into its end (RFC 8446,
+// section 5.3; RFC 7905, section 2).
+func (c *Ciphers) setNonce(iv *[ivSize]byte, seq uint64) {
+	copy(c.nonce[:4], iv[:4])
+	binary.BigEndian.PutUint64(c.nonce[4:], binary.BigEndian.Uint64(iv[4:])^seq)
+}
+
+// setExplicitNonce is the nonce of AES-GCM in TLS 1.2 (RFC 5288, section 3).
+func (c *Ciphers) setExplicitNonce(iv *[ivSize]byte, explicit []byte) {
+	copy(c.nonce[:gcmSalt], iv[:gcmSalt])
+	copy(c.nonce[gcmSalt:], explicit)
+}
+
+// setAdditional is what TLS 1.2 authenticates beside the content.
+func (c *Ciphers) setAdditional(seq uint64, contentType byte, size int) {
+	binary.BigEndian.PutUint64(c.additional[:8], seq)
+	c.additional[8] = contentType
+	c.additional[9], c.additional[10] = versionMajor, versionMinor
+	binary.BigEndian.PutUint16(c.additional[11:], uint16(size))
+}
