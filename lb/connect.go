@@ -44,6 +44,7 @@ func (s *session) connect(watch *early) error {
 			c.backend.connects.Add(1)
 			c.backend.parked.Store(0)
 			s.choice, s.upstream = c, leg
+			s.backend, s.hit = c.backend, c.hit
 			return nil
 		}
 		c.abandon()

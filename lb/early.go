@@ -31,6 +31,7 @@ var errClientGone = errors.New("the client has gone")
 // or forwards what the client sends ahead of the answer, up to a bound.
 type early struct {
 	leg    relay.Leg
+	bound  *request // nil: all that the client sends is to be forwarded
 	limit  int
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
@@ -49,8 +50,8 @@ type early struct {
 }
 
 // watch arms an early reader for leg. cancel is called with errClientGone when the client leaves.
-func watch(leg relay.Leg, limit int, cancel context.CancelCauseFunc) *early {
-	e := &early{leg: leg, limit: limit, cancel: cancel, done: make(chan struct{})}
+func watch(leg relay.Leg, bound *request, limit int, cancel context.CancelCauseFunc) *early {
+	e := &early{leg: leg, bound: bound, limit: limit, cancel: cancel, done: make(chan struct{})}
 	e.timer = time.AfterFunc(watchDelay, e.run)
 	return e
 }
@@ -69,6 +70,12 @@ func (e *early) run() {
 	buf := make([]byte, 4<<10)
 	for {
 		n, err := e.leg.Read(buf)
+		if n > 0 && e.bound != nil {
+			var end error
+			if n, end = e.bound.Take(buf[:n]); end != nil {
+				err = end // the connection's own comes again with the next read
+			}
+		}
 		if !e.took(buf[:n], err) {
 			return
 		}

@@ -29,7 +29,7 @@ func watched(t *testing.T, limit int) (e *early, leg *pipeLeg, far net.Conn, ctx
 	near, far := net.Pipe()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	leg = &pipeLeg{Conn: near}
-	e = watch(leg, limit, cancel)
+	e = watch(leg, nil, limit, cancel)
 	t.Cleanup(func() {
 		e.stop()
 		cancel(nil)

@@ -5,7 +5,9 @@ package lb
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,8 +71,9 @@ type FrontendOptions struct {
 	Pool             *Pool // when no route matches; nil refuses
 	IdleTimeout      time.Duration
 	FinTimeout       time.Duration
-	MaxConnections   int   // of this frontend; 0: only Slots bounds it
-	Slots            Slots // of the process; shared by all frontends
+	MaxAge           time.Duration // of a tunnel, give or take a tenth; 0: no bound
+	MaxConnections   int           // of this frontend; 0: only Slots bounds it
+	Slots            Slots         // of the process; shared by all frontends
 	Sessions         SessionLog
 	Relay            *relay.Group
 	Log              *zap.Logger
@@ -80,6 +83,8 @@ type FrontendOptions struct {
 type Frontend struct {
 	opts   FrontendOptions
 	routes routes
+	pools  []*Pool // those of opts, each once
+	memos  memos   // facts of sessions that are tunnels
 	log    *zap.Logger
 
 	ctx    context.Context // of all arrivals
@@ -105,11 +110,35 @@ func NewFrontend(o FrontendOptions, listeners []net.Listener) *Frontend {
 		opts: o, routes: newRoutes(o.Routes, o.Pool), log: o.Log.Named("lb").With(zap.String(fieldListener, o.Name)),
 		listeners: listeners, stopping: make(chan struct{}),
 	}
+	for _, r := range o.Routes {
+		f.addPool(r.Pool)
+	}
+	f.addPool(o.Pool)
 	if o.MaxConnections > 0 {
 		f.own = NewSlots(o.MaxConnections)
 	}
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	return f
+}
+
+func (f *Frontend) addPool(p *Pool) {
+	if p != nil && !slices.Contains(f.pools, p) {
+		f.pools = append(f.pools, p)
+	}
+}
+
+// Close gives back what the frontend's tunnels needed. There must be none any more.
+func (f *Frontend) Close() { f.memos.close() }
+
+// maxAge is how old the next tunnel may get. It varies by a tenth, so that clients who came together do not come back
+// together.
+func (f *Frontend) maxAge() time.Duration {
+	age := f.opts.MaxAge
+	if age <= 0 {
+		return 0
+	}
+	tenth := max(1, age/10)
+	return age - tenth + rand.N(2*tenth) //nolint:gosec // no secret
 }
 
 // Name returns the frontend's name.
@@ -128,8 +157,8 @@ func (f *Frontend) Addrs() []net.Addr {
 	return out
 }
 
-// Ended returns how many sessions ended with c.
-func (f *Frontend) Ended(c termination.Cause) uint64 { return f.causes[c].Load() }
+// EndedBy returns how many sessions ended with c.
+func (f *Frontend) EndedBy(c termination.Cause) uint64 { return f.causes[c].Load() }
 
 // Open returns the number of sessions, arrivals and tunnels.
 func (f *Frontend) Open() int { return int(f.open.Load()) }

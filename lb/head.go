@@ -10,11 +10,11 @@ import (
 
 // readHead reads the request head, and nothing but the head is looked at.
 func (s *session) readHead() error {
-	began := s.start
+	limit := s.f.opts.Head.Timeout
 	if s.f.opts.TLS == TLSTerminate {
-		began = began.Add(s.secured)
+		limit += s.secured
 	}
-	if err := s.readBy(s.client, began.Add(s.f.opts.Head.Timeout)); err != nil {
+	if err := s.readBy(s.client, s.by(limit)); err != nil {
 		return err
 	}
 	head := &s.arrival.head

@@ -31,12 +31,12 @@ func (s *session) identify() error {
 	if err := s.secure(); err != nil {
 		return err
 	}
-	s.secured = time.Since(s.start)
+	s.secured = s.age()
 	if s.f.opts.Protocol == HTTP {
 		if err := s.readHead(); err != nil {
 			return err
 		}
-		s.headed = time.Since(s.start)
+		s.headed = s.age()
 	}
 	return s.route()
 }
@@ -161,7 +161,7 @@ func (s *session) readProxyHeader() error {
 	if o.Accept == ProxyRequired && !trusted {
 		return proxyMismatch(answerProxyUntrusted, fmt.Sprintf("%s is not in proxy_protocol.trusted", s.peer.Addr()))
 	}
-	if err := s.readBy(s.raw, s.start.Add(s.f.arrivalTimeout())); err != nil {
+	if err := s.readBy(s.raw, s.by(s.f.arrivalTimeout())); err != nil {
 		return err
 	}
 	for {

@@ -50,7 +50,7 @@ func TestIdentityKey(t *testing.T) {
 		{name: "nothing", target: "/", want: "-"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := &session{arrival: &arrival{}, hasHead: true, sni: tc.sni}
+			s := &session{arrival: &arrival{}, facts: facts{hasHead: true, sni: tc.sni}}
 			s.arrival.head = *parseHead(t, "GET "+tc.target+" HTTP/1.1\r\nHost: h\r\n"+tc.headers+"\r\n")
 			if tc.source != "" {
 				s.source = netip.MustParseAddrPort(tc.source)

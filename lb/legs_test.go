@@ -58,8 +58,12 @@ func TestRelayWithTerminatedLegs(t *testing.T) {
 					})
 			}}
 			g := relay.NewGroup(relay.Options{})
+			if err := g.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(g.Close)
 			relaytest.Run(t, relaytest.Harness{
-				Adopt: func(s relay.Spec) relaytest.Tunnel { return g.Adopt(s) },
+				Adopt: g.Adopt,
 				Wait:  g.Wait,
 				Pairs: []relaytest.Pair{{Client: down, Backend: relaytest.TCP()}, {Client: relaytest.TCP(), Backend: up}, {Client: down, Backend: up}},
 			})

@@ -1,13 +1,12 @@
 package lb
 
 import (
-	"time"
-
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"fairlead/lb/relay"
 	"fairlead/lb/termination"
+	"fairlead/tlsterm"
 )
 
 // SessionLog says when a session gets a line in the log.
@@ -51,33 +50,33 @@ const (
 )
 
 // logOpen writes the line of a tunnel that stands now.
-func (s *session) logOpen() {
-	if s.f.opts.Sessions != SessionsBoth {
+func (f *Frontend) logOpen(a *facts) {
+	if f.opts.Sessions != SessionsBoth {
 		return
 	}
-	if ce := s.f.log.Check(zapcore.InfoLevel, "session open"); ce != nil {
-		ce.Write(s.fields(make([]zap.Field, 0, 24))...)
+	if ce := f.log.Check(zapcore.InfoLevel, "session open"); ce != nil {
+		ce.Write(a.fields(make([]zap.Field, 0, 24))...)
 	}
 }
 
 // logEnd writes the session line.
-func (s *session) logEnd(r relay.Result) {
-	if r.Cause == termination.ProxyMismatch && s.f.mismatches.ready() {
-		s.f.log.Warn("connection refused: PROXY protocol mismatch",
-			zap.Stringer(fieldPeer, s.peer), zap.Error(r.Err), zap.Uint64("count", s.f.Ended(r.Cause)))
+func (f *Frontend) logEnd(a *facts, r relay.Result) {
+	if r.Cause == termination.ProxyMismatch && f.mismatches.ready() {
+		f.log.Warn("connection refused: PROXY protocol mismatch",
+			zap.Stringer(fieldPeer, a.peer), zap.Error(r.Err), zap.Uint64("count", f.EndedBy(r.Cause)))
 	}
-	if s.f.opts.Sessions == SessionsOff {
+	if f.opts.Sessions == SessionsOff {
 		return
 	}
-	ce := s.f.log.Check(zapcore.InfoLevel, "session")
+	ce := f.log.Check(zapcore.InfoLevel, "session")
 	if ce == nil {
 		return
 	}
-	fs := s.fields(make([]zap.Field, 0, 24))
+	fs := a.fields(make([]zap.Field, 0, 24))
 	fs = append(fs,
-		zap.String(fieldEngine, r.Engine),
-		zap.Uint64(fieldUp, s.upBytes+r.Up), zap.Uint64(fieldDown, s.downBytes+r.Down),
-		zap.Duration(fieldTTotal, time.Since(s.start)),
+		zap.Stringer(fieldEngine, r.Engines),
+		zap.Uint64(fieldUp, a.upBytes+r.Up), zap.Uint64(fieldDown, a.downBytes+r.Down),
+		zap.Duration(fieldTTotal, a.age()),
 		zap.Stringer(fieldSide, r.Cause.Side()), zap.Stringer(fieldCause, r.Cause))
 	if r.Err != nil {
 		fs = append(fs, zap.NamedError(fieldError, r.Err))
@@ -85,47 +84,47 @@ func (s *session) logEnd(r relay.Result) {
 	ce.Write(fs...)
 }
 
-// fields appends what is known of s. Text from peers is quoted by the log's encoders.
-func (s *session) fields(fs []zap.Field) []zap.Field {
+// fields appends what is known of a session. Text from peers is quoted by the log's encoders.
+func (a *facts) fields(fs []zap.Field) []zap.Field {
 	add := func(name, v string) {
 		if v != "" {
 			fs = append(fs, zap.String(name, v))
 		}
 	}
-	add(fieldID, s.id.String())
-	if s.source.IsValid() {
-		fs = append(fs, zap.Stringer(fieldClient, s.source))
+	add(fieldID, a.id.String())
+	if a.source.IsValid() {
+		fs = append(fs, zap.Stringer(fieldClient, a.source))
 	} else {
 		add(fieldClient, "unix")
 	}
-	if s.source != s.peer && s.peer.IsValid() {
-		fs = append(fs, zap.Stringer(fieldPeer, s.peer))
+	if a.source != a.peer && a.peer.IsValid() {
+		fs = append(fs, zap.Stringer(fieldPeer, a.peer))
 	}
-	add(fieldSNI, s.sni)
-	add(fieldHost, s.head.host)
-	add(fieldMethod, s.head.method)
-	add(fieldPath, s.head.path)
-	add(fieldALPN, s.alpn)
-	if s.tls.Version != 0 {
-		add(fieldTLS, s.tls.VersionName())
-		fs = append(fs, zap.Bool(fieldResumed, s.tls.Resumed), zap.Duration(fieldTTLS, s.secured))
+	add(fieldSNI, a.sni)
+	add(fieldHost, a.head.host)
+	add(fieldMethod, a.head.method)
+	add(fieldPath, a.head.path)
+	add(fieldALPN, a.alpn)
+	if a.version != 0 {
+		add(fieldTLS, tlsterm.State{Version: a.version}.VersionName())
+		fs = append(fs, zap.Bool(fieldResumed, a.resumed), zap.Duration(fieldTTLS, a.secured))
 	}
-	if s.hasHead {
-		fs = append(fs, zap.Duration(fieldTHead, s.headed))
+	if a.hasHead {
+		fs = append(fs, zap.Duration(fieldTHead, a.headed))
 	}
-	if s.pool != nil {
-		add(fieldPool, s.pool.Name())
+	if a.pool != nil {
+		add(fieldPool, a.pool.Name())
 	}
-	if b := s.choice.backend; b != nil {
+	if b := a.backend; b != nil {
 		add(fieldBackend, b.Name)
-		add(fieldAffinity, s.choice.hit)
-		fs = append(fs, zap.Duration(fieldTConnect, s.connected))
+		add(fieldAffinity, a.hit)
+		fs = append(fs, zap.Duration(fieldTConnect, a.connected))
 	}
-	if s.attempts > 1 {
-		fs = append(fs, zap.Int(fieldAttempts, s.attempts))
+	if a.attempts > 1 {
+		fs = append(fs, zap.Int(fieldAttempts, a.attempts))
 	}
-	if s.status != 0 {
-		fs = append(fs, zap.Int(fieldStatus, s.status))
+	if a.status != 0 {
+		fs = append(fs, zap.Int(fieldStatus, a.status))
 	}
 	return fs
 }

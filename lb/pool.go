@@ -123,18 +123,12 @@ func (p *Pool) Name() string { return p.opts.Name }
 func (p *Pool) Backends() []*Backend { return p.backends }
 
 // choice is a backend that was picked for a session: a slot on it and, for a session with identity, a reference
-// to its pin. Exactly one of release and abandon ends it.
+// to its pin. Either abandon ends it, or it passes into the session's facts and their release does.
 type choice struct {
 	backend *Backend
 	pin     affinity.Pin // holds nothing without identity
 	hit     string       // how it was found, for the session line
 	loyal   bool         // the backend is parked, and was picked for its open tunnel
-}
-
-// release ends a choice whose tunnel has ended.
-func (c *choice) release() {
-	c.backend.active.Add(-1)
-	c.pin.Release()
 }
 
 // abandon ends a choice that never became a tunnel.

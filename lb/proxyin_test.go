@@ -64,7 +64,7 @@ func TestParseProxyHeader(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			socket := netip.MustParseAddrPort("10.0.0.1:5")
-			s := &session{source: socket, arrival: &arrival{buf: append(bytes.Clone(tc.raw), "rest"...)}}
+			s := &session{facts: facts{source: socket}, arrival: &arrival{buf: append(bytes.Clone(tc.raw), "rest"...)}}
 			n, err := proxyHeaderLen(s.arrival.buf, 4096)
 			if err != nil || n != len(tc.raw) {
 				t.Fatalf("length %d, %v; want %d", n, err, len(tc.raw))

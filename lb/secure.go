@@ -30,7 +30,7 @@ func (s *session) secure() error {
 
 // terminate does the TLS handshake.
 func (s *session) terminate() error {
-	ctx, cancel := context.WithDeadline(s.ctx, s.start.Add(s.f.opts.HandshakeTimeout))
+	ctx, cancel := context.WithDeadline(s.ctx, s.by(s.f.opts.HandshakeTimeout))
 	defer cancel()
 	conn, err := s.f.opts.Terminator.Handshake(ctx, s.raw, s.arrival.buf)
 	if err != nil {
@@ -39,6 +39,7 @@ func (s *session) terminate() error {
 	s.arrival.buf = s.arrival.buf[:0]
 	s.client, s.tls = conn, conn.State()
 	s.sni, s.alpn = s.tls.ServerName, s.tls.ALPN
+	s.version, s.resumed = s.tls.Version, s.tls.Resumed
 	return nil
 }
 
@@ -69,7 +70,7 @@ const maxServerName = 255
 
 // readClientHello peeks the server name and the protocols of a connection that is passed through.
 func (s *session) readClientHello() error {
-	if err := s.readBy(s.raw, s.start.Add(s.f.opts.HandshakeTimeout)); err != nil {
+	if err := s.readBy(s.raw, s.by(s.f.opts.HandshakeTimeout)); err != nil {
 		return err
 	}
 	for {

@@ -18,9 +18,8 @@ import (
 // session is one client connection from accept to close. Its arrival runs on a goroutine of its own; when the
 // tunnel stands, that goroutine ends and what is left is read by finish only.
 type session struct {
+	facts
 	f      *Frontend
-	id     sessionID
-	start  time.Time
 	raw    relay.Conn      // as accepted; closed through client once that is set
 	client relay.Leg       // the client leg: clear or TLS
 	tls    tlsterm.State   // zero without termination
@@ -29,35 +28,16 @@ type session struct {
 	// uninterrupt takes interrupt off ctx; false means that it runs or has run.
 	uninterrupt func() bool
 
-	peer                netip.AddrPort // of the socket; zero for unix
-	source, destination netip.AddrPort // the client's and its target, as the PROXY header tells or as the socket does
+	destination netip.AddrPort // the client's target, as the PROXY header tells or as the socket does
 
 	arrival *arrival // buffers; nil once the tunnel stands
-	hasHead bool
-	head    headFacts
-	sni     string
-	alpn    string
+	request *request // what of the client's bytes belongs to its request; nil: all
 
-	pool     *Pool
 	choice   choice
 	announce []byte // the PROXY header for the backend
-	attempts int
 	upstream relay.Leg
-
-	upBytes, downBytes uint64 // sent by the arrival, before the relay counts
-	status             int    // of the backend's answer to an Upgrade request; 0 if not looked at
-	upDone             bool
-	secured            time.Duration // since start: TLS done
-	headed             time.Duration // since start: head complete
-	connected          time.Duration // since start: connected to a backend
-	finished           atomic.Bool
-}
-
-// headFacts is what stays known of a request head.
-type headFacts struct {
-	host, method, path string
-	upgrade            bool
-	headOnly           bool
+	upDone   bool
+	finished atomic.Bool
 }
 
 // arrival is what a session borrows until its tunnel stands.
@@ -92,7 +72,7 @@ func (s *session) returnArrival() {
 
 // newSession makes the session of an accepted connection. It owns c.
 func (f *Frontend) newSession(c relay.Conn) *session {
-	s := &session{f: f, id: nextSessionID(), start: time.Now(), raw: c, arrival: arrivals.Get().(*arrival)}
+	s := &session{f: f, facts: facts{id: nextSessionID(), start: clock()}, raw: c, arrival: arrivals.Get().(*arrival)}
 	s.ctx, s.cancel = context.WithCancelCause(f.ctx)
 	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		s.peer = plainAddrPort(a.AddrPort())
@@ -125,13 +105,13 @@ func (s *session) arrive() error {
 	if err := s.identify(); err != nil {
 		return err
 	}
-	w := watch(s.client, s.f.opts.Head.Limits.MaxBytes, s.cancel)
+	w := watch(s.client, s.request, s.f.opts.Head.Limits.MaxBytes, s.cancel)
 	defer w.stop()
 	if err := s.connect(w); err != nil {
 		return err
 	}
 	w.connected()
-	s.connected = time.Since(s.start)
+	s.connected = s.age()
 	up := s.upstream
 	stop := context.AfterFunc(s.ctx, func() { interruptLeg(up) })
 	defer stop()
@@ -192,9 +172,6 @@ func (s *session) refuse(e *ending) {
 	s.returnArrival()
 	s.announce = nil
 	leg := s.client
-	if u, ok := leg.(relay.Unwrapper); ok {
-		leg = u.Unwrap() // what comes behind the request is to be read and thrown away
-	}
 	if leg == nil {
 		leg = relay.NewConnLeg(s.raw)
 	}
@@ -207,7 +184,7 @@ func (s *session) refuse(e *ending) {
 	} else {
 		_ = leg.Close()
 	}
-	s.finish(relay.Result{Cause: e.cause, Err: e.err, Engine: "none"})
+	s.finish(relay.Result{Cause: e.cause, Err: e.err})
 }
 
 // mayAnswer reports whether an answer of ours would be read as one: not behind the beginning of another, and not in
@@ -219,25 +196,48 @@ func (s *session) mayAnswer(c termination.Cause) bool {
 	return s.client != nil || s.f.opts.TLS == TLSOff || c == termination.PlainHTTPOnTLS
 }
 
-// tunnelEnded is called by the relay when both legs are closed.
-func (s *session) tunnelEnded(r relay.Result) {
-	s.choice.release()
-	if errors.Is(r.Err, errBadBody) {
-		r.Cause = termination.ClientBadBody
-	}
-	if s.hasHead && !s.head.upgrade && r.Down == 0 && r.Cause.Side() == termination.Backend {
-		r.Cause = termination.BackendNoAnswer
-	}
-	s.finish(r)
-}
+// age is the time since the session was accepted.
+func (a *facts) age() time.Duration { return clock() - a.start }
 
-// finish runs once: counters, the session line, the slot.
+// by is the time at which the session is so old.
+func (a *facts) by(age time.Duration) time.Time { return born.Add(a.start + age) }
+
+// finish ends a session that never became a tunnel, once: counters, the session line, the slot.
 func (s *session) finish(r relay.Result) {
 	if !s.finished.CompareAndSwap(false, true) {
 		return
 	}
 	s.cancel(nil)
-	s.f.count(r.Cause)
-	s.logEnd(r)
-	s.f.leave()
+	s.f.finish(&s.facts, r)
 }
+
+// finish is the end of a session: counters, the session line, the slot.
+func (f *Frontend) finish(a *facts, r relay.Result) {
+	f.count(r.Cause)
+	f.logEnd(a, r)
+	f.leave()
+}
+
+// Ended is called by the relay when both legs of a tunnel are closed. See relay.Owner.
+func (f *Frontend) Ended(ref uint64, r relay.Result) {
+	var room [memoRoom]byte
+	a := unpack(f.memos.take(ref, room[:0]), f.pools)
+	a.release()
+	if errors.Is(r.Err, errBadBody) {
+		r.Cause = termination.ClientBadBody
+	}
+	if a.hasHead && !a.head.upgrade && r.Down == 0 && r.Cause.Side() == termination.Backend {
+		r.Cause = termination.BackendNoAnswer
+	}
+	f.finish(&a, r)
+}
+
+// Unanswered is what a client gets whose backend ended without a byte. See relay.Owner.
+func (f *Frontend) Unanswered(ref uint64, c termination.Cause) []byte {
+	var room [memoRoom]byte
+	a := unpack(f.memos.read(ref, room[:0]), f.pools)
+	return unanswered(c, a.head.headOnly)
+}
+
+// memoRoom holds the facts of most sessions.
+const memoRoom = 512

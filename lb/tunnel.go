@@ -183,19 +183,21 @@ func finalStatus(b []byte) (status int, known bool) {
 	}
 }
 
-// adopt gives both legs to the relay. The session's goroutine must not touch s afterwards.
+// adopt gives both legs to the relay. The session is garbage then: what is left of it are its facts.
 func (s *session) adopt() error {
+	f := s.f
 	spec := relay.Spec{
-		Client: s.client, Upstream: s.upstream, UpDone: s.upDone,
-		IdleTimeout: s.f.opts.IdleTimeout, FinTimeout: s.f.opts.FinTimeout, End: s.tunnelEnded,
+		Client: s.client, Upstream: s.upstream, UpDone: s.upDone, Mute: s.hasHead && s.downBytes == 0,
+		IdleTimeout: f.opts.IdleTimeout, FinTimeout: f.opts.FinTimeout, MaxAge: f.maxAge(), Owner: f,
 	}
-	if s.hasHead && s.downBytes == 0 {
-		headOnly := s.head.headOnly
-		spec.Unanswered = func(c termination.Cause) []byte { return unanswered(c, headOnly) }
+	if s.request != nil {
+		spec.Bound = s.request
 	}
 	s.returnArrival()
-	s.logOpen()
-	f := s.f
+	f.logOpen(&s.facts)
+	s.key, s.pinned = s.choice.pin.Part()
+	var room [memoRoom]byte
+	spec.Ref = f.memos.keep(s.pack(room[:0], f.pools))
 	s.cancel(errAdopted) // a tunnel needs no place among the arrivals that a shutdown interrupts
 	t := f.opts.Relay.Adopt(spec)
 	if f.ctx.Err() != nil { // the grace ended while the tunnel was made

@@ -116,7 +116,7 @@ func New(c Config) (*Table, error) {
 // Both functions are called under a lock that also other keys wait for, so that two first connections of a key land
 // together. They must be quick, and must not call the table.
 func (t *Table) Acquire(k Key, eligible func(ID, Hit) bool, place func() (ID, bool)) (Pin, Hit, bool) {
-	s := &t.shards[k.Lo&uint64(len(t.shards)-1)]
+	s := t.shard(k)
 	s.mu.Lock()
 	defer s.mu.Unlock() // deferred, so that a panic in one of the caller's functions does not lock the key out for ever
 	return s.acquireLocked(k, eligible, place)
@@ -145,6 +145,32 @@ func (p *Pin) Release() { p.giveBack(true) }
 // Abandon says that the session never became a tunnel, because the connect failed, say. With its last session the
 // key is forgotten if it was placed for this; what was remembered before comes back with the expiry it had.
 func (p *Pin) Abandon() { p.giveBack(false) }
+
+// Part gives up a Pin that stays held: its key and its backend are all that Table.Release needs to release it, and are
+// no pointers. False: it holds nothing.
+func (p *Pin) Part() (Key, bool) {
+	if p.entry == nil {
+		return Key{}, false
+	}
+	k := p.entry.key
+	p.entry = nil
+	return k, true
+}
+
+// Release releases a Pin that was given up by Part, once.
+func (t *Table) Release(k Key, backend ID) {
+	s := t.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for e := s.pins[k]; e != nil; e = e.older {
+		if e.backend == backend { // a key has one entry a backend
+			s.giveBackLocked(e, true)
+			return
+		}
+	}
+}
+
+func (t *Table) shard(k Key) *shard { return &t.shards[k.Lo&uint64(len(t.shards)-1)] }
 
 func (p *Pin) giveBack(tunnel bool) {
 	e := p.entry

@@ -18,6 +18,7 @@ import (
 	"fairlead/config"
 	"fairlead/lb"
 	"fairlead/lb/peek"
+	"fairlead/lb/relay"
 	"fairlead/lb/sys"
 	"fairlead/tlsterm"
 )
@@ -28,6 +29,7 @@ import (
 type plan struct {
 	frontends []frontendPlan
 	pools     []*lb.Pool
+	relay     relay.Options
 	watched   []watched
 	warnings  []string
 }

@@ -54,16 +54,13 @@ func New(c *config.Config, log *zap.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	p.warn(log)
-	pipes, sessions, err := limits()
+	group, sessions, err := openRelay(p.relay)
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{
-		log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: relay.NewGroup(relay.Options{Pipes: pipes}), watched: p.watched,
-		pools: p.pools,
-	}
+	d := &Daemon{log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: group, watched: p.watched, pools: p.pools}
 	slots := lb.NewSlots(sessions)
-	d.log.Info("limits", zap.Int("sessions", sessions), zap.Int("pipes", pipes))
+	d.log.Info("limits", zap.Int("sessions", sessions), zap.Int("relay_descriptors", group.Descriptors()))
 	for _, spec := range p.frontends {
 		listeners, err := bind(spec.binds, spec.shards, spec.socket)
 		if err != nil {
@@ -83,18 +80,22 @@ func Check(c *config.Config) error {
 	return err
 }
 
-// limits divides the descriptor limit: some for listeners, files and the runtime, some for the relay's pipes, and two
-// for each session.
-func limits() (pipes, sessions int, err error) {
+// openRelay divides the descriptor limit: some for listeners, files and the runtime, some for the relay, and two for
+// each session. It starts the relay with that, and returns how many sessions there may be.
+func openRelay(o relay.Options) (*relay.Group, int, error) {
 	const mostOthers, mostPipes, share = 64, 256, 16
 	n, err := sys.DescriptorLimit()
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, err
 	}
 	limit := int(min(n, 1<<31)) //nolint:gosec // bounded in the same line
-	pipes = min(mostPipes, max(1, limit/share))
+	o.Pipes = min(mostPipes, max(1, limit/share))
+	g := relay.NewGroup(o)
+	if err := g.Start(); err != nil {
+		return nil, 0, err
+	}
 	others := min(mostOthers, limit/4)
-	return pipes, max(1, (limit-others-2*pipes)/2), nil
+	return g, max(1, (limit-others-g.Descriptors())/2), nil
 }
 
 // bind opens the listeners of all addresses, or none.
@@ -137,6 +138,7 @@ func (d *Daemon) Close() {
 	for _, f := range d.frontends {
 		f.StopAccepting()
 	}
+	d.relay.Close()
 }
 
 // Run serves until ctx ends. Then it stops accepting, lets sessions go on for the shutdown grace, and closes the
@@ -201,6 +203,12 @@ func (d *Daemon) shutdown() error {
 	left := d.open()
 	d.log.Info("shut down", zap.Int("ended_by_themselves", open-closed), zap.Int("closed", closed-left),
 		zap.Int("left", left), zap.Duration("took", time.Since(began)))
+	if left == 0 {
+		d.relay.Close()
+		for _, f := range d.frontends {
+			f.Close()
+		}
+	}
 	if left > 0 {
 		return fmt.Errorf("%d sessions did not end within %s of being closed", left, closing)
 	}

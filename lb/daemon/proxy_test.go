@@ -111,7 +111,7 @@ func TestProxyHeaderMismatch(t *testing.T) {
 			}
 			_ = c.Close()
 			e.wantCause(0, termination.ProxyMismatch)
-			if n := e.frontend("edge").Ended(termination.ProxyMismatch); n != 1 {
+			if n := e.frontend("edge").EndedBy(termination.ProxyMismatch); n != 1 {
 				t.Errorf("counter %d, want 1", n)
 			}
 			if len(e.logs.FilterMessageSnippet("PROXY protocol mismatch").All()) != 1 {

@@ -117,7 +117,7 @@ type bare struct{ Leg }
 type trial struct {
 	client, upstream *fakeLeg
 	group            *Group
-	tunnel           *Tunnel
+	tunnel           Tunnel
 	ended            chan Result
 	begun            time.Time
 }
@@ -131,7 +131,7 @@ func newTrial(t *testing.T, s Spec) *trial {
 	if s.Upstream == nil {
 		s.Upstream = r.upstream
 	}
-	s.End = func(res Result) { r.ended <- res }
+	s.Owner = ownerOf(func(res Result) { r.ended <- res })
 	r.begun = time.Now()
 	r.tunnel = r.group.Adopt(s)
 	return r
@@ -146,3 +146,11 @@ func (r *trial) over(t *testing.T, after time.Duration, cause termination.Cause)
 	}
 	return res
 }
+
+// owner takes the results of its tunnels.
+type owner struct{ f func(Result) }
+
+func ownerOf(f func(Result)) *owner { return &owner{f} }
+
+func (*owner) Unanswered(uint64, termination.Cause) []byte { return nil }
+func (o *owner) Ended(_ uint64, r Result)                  { o.f(r) }

@@ -3,7 +3,10 @@ package relay
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"fairlead/lb/termination"
@@ -11,8 +14,10 @@ import (
 
 // Options describes a Group. The zero value is right for most.
 type Options struct {
-	// NoSplice keeps all bytes on read(2) and write(2).
-	NoSplice bool
+	// Loops is the number of event loops; 0: one for each processor that Go may use (GOMAXPROCS).
+	Loops int
+	// NoLoop leaves all tunnels to EngineStd; NoSplice, NoRecord and NoKTLS switch single engines off.
+	NoLoop, NoSplice, NoRecord, NoKTLS bool
 	// Pipes bounds the pipes that splice(2) uses at a time, and so the descriptors: two each. 0: 256.
 	Pipes int
 }
@@ -24,61 +29,144 @@ type timing struct {
 	linger time.Duration
 	// moment is how long an orderly end waits for a write that is under way.
 	moment time.Duration
-	// quiet is after how long without bytes a direction gives its large buffer or its pipe back, less up to a half.
+	// quiet is after how long without bytes a direction of EngineStd gives its large buffer back, less up to a half.
 	quiet time.Duration
 }
 
-// Group is the tunnels of one process that goroutines move: two for each, until the direction ends.
+// Group is the tunnels of one process: most are moved by its event loops, the others by goroutines.
 type Group struct {
-	timing   timing
-	noSplice bool
-	pipes    pipePool
+	options Options
+	timing  timing
+	pipes   pipePool
+	began   time.Time // the zero of its clock
+	loops   []*loop
+	next    atomic.Uint32
+	running sync.WaitGroup // goroutines of loops
 
-	mu      sync.Mutex
-	tunnels map[*Tunnel]struct{}
-	empty   chan struct{} // non-nil while somebody waits; closed when the last tunnel ends
+	owners atomic.Pointer[[]Owner] // by number; grows under mu
+
+	obstacles sync.Map // why tunnels are moved by EngineStd: word to *atomic.Uint64
+
+	mu    sync.Mutex
+	open  int // tunnels whose Ended has not returned
+	std   map[*stdTunnel]struct{}
+	empty chan struct{} // non-nil while somebody waits; closed when the last tunnel ends
 }
 
-// NewGroup returns an empty group.
+// NewGroup returns an empty group, which moves nothing before Start.
 func NewGroup(o Options) *Group {
 	if o.Pipes <= 0 {
 		o.Pipes = defaultPipes
 	}
-	return &Group{
-		timing:   timing{linger: 2 * time.Second, moment: 250 * time.Millisecond, quiet: time.Second},
-		noSplice: o.NoSplice,
-		pipes:    pipePool{max: o.Pipes},
-		tunnels:  make(map[*Tunnel]struct{}),
+	if o.Loops <= 0 {
+		o.Loops = runtime.GOMAXPROCS(0)
 	}
+	g := &Group{
+		options: o,
+		timing:  timing{linger: 2 * time.Second, moment: 250 * time.Millisecond, quiet: time.Second},
+		pipes:   pipePool{max: o.Pipes},
+		began:   time.Now(),
+		std:     make(map[*stdTunnel]struct{}),
+	}
+	g.owners.Store(&[]Owner{})
+	return g
 }
 
+// Start opens and starts the event loops: three descriptors and a goroutine each. Close ends them. Without Start, as after
+// an error, all tunnels are left to EngineStd.
+func (g *Group) Start() error {
+	if g.options.NoLoop {
+		return nil
+	}
+	var loops []*loop
+	for range g.options.Loops {
+		l, err := newLoop(g)
+		if err != nil {
+			for _, l := range loops {
+				l.poller.Close()
+			}
+			return fmt.Errorf("start the relay: %w", err)
+		}
+		loops = append(loops, l)
+	}
+	g.loops = loops
+	for _, l := range loops {
+		g.running.Add(1)
+		go l.run()
+	}
+	return nil
+}
+
+// Close ends the event loops, and returns when they have ended. There must be no tunnels, and no Adopt may follow.
+func (g *Group) Close() {
+	for _, l := range g.loops {
+		l.close()
+	}
+	g.running.Wait()
+	g.pipes.closeSpare()
+}
+
+// clock is the time in milliseconds since the group was made; setting the wall clock does not move it.
+func (g *Group) clock() int64 { return time.Since(g.began).Milliseconds() }
+
 // Adopt takes ownership of both legs, whatever deadlines they have, and returns at once; the caller forgets them.
-func (g *Group) Adopt(s Spec) *Tunnel {
-	t := newTunnel(g, s)
+func (g *Group) Adopt(s Spec) Tunnel {
 	g.mu.Lock()
-	g.tunnels[t] = struct{}{}
+	g.open++
+	g.mu.Unlock()
+	if len(g.loops) > 0 {
+		if p, ok := g.takeApart(&s); ok {
+			return g.loops[g.next.Add(1)%uint32(len(g.loops))].adopt(&s, p) //nolint:gosec // one a processor
+		}
+	}
+	t := newStdTunnel(g, s)
+	g.mu.Lock()
+	g.std[t] = struct{}{}
 	g.mu.Unlock()
 	t.start()
-	return t
+	return Tunnel{std: t}
 }
+
+// ownerNumber returns the number by which tunnels know their owner.
+func (g *Group) ownerNumber(o Owner) uint16 {
+	if i := slices.Index(*g.owners.Load(), o); i >= 0 {
+		return uint16(i) //nolint:gosec // one a frontend
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := *g.owners.Load()
+	if i := slices.Index(all, o); i >= 0 {
+		return uint16(i) //nolint:gosec // as above
+	}
+	all = append(slices.Clone(all), o)
+	g.owners.Store(&all)
+	return uint16(len(all) - 1) //nolint:gosec // as above
+}
+
+func (g *Group) owner(number uint16) Owner { return (*g.owners.Load())[number] }
 
 // Descriptors returns how many descriptors the group opens at most, besides those of its legs.
 func (g *Group) Descriptors() int {
-	if g.noSplice {
-		return 0
+	const perLoop = 3
+	n := 0
+	if !g.options.NoLoop {
+		n += perLoop * g.options.Loops
+		if !g.options.NoSplice {
+			n += 2 * g.pipes.max // a pipe is opened only when none is spare, so lent and spare together keep the bound
+		}
 	}
-	return 2 * g.pipes.max // a pipe is opened only when none is spare, so lent and spare together keep the bound
+	return n
 }
 
-// Len returns the number of tunnels whose End has not returned.
+// Len returns the number of tunnels whose Ended has not returned.
 func (g *Group) Len() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.tunnels)
+	return g.open
 }
 
 // Each calls f for the tunnels there are now, in no order, until f returns false. f may call anything.
-func (g *Group) Each(f func(*Tunnel) bool) {
+func (g *Group) Each(f func(Tunnel) bool) {
 	for _, t := range g.snapshot() {
 		if !f(t) {
 			return
@@ -93,10 +181,25 @@ func (g *Group) KillAll(c termination.Cause) {
 	}
 }
 
-// Wait returns when the group is empty, after the last End, or with the context's error.
+// Obstacles returns how many tunnels were left to EngineStd, by the word that says why.
+func (g *Group) Obstacles() map[string]uint64 {
+	all := make(map[string]uint64)
+	g.obstacles.Range(func(word, n any) bool {
+		all[word.(string)] = n.(*atomic.Uint64).Load()
+		return true
+	})
+	return all
+}
+
+func (g *Group) countObstacle(word string) {
+	n, _ := g.obstacles.LoadOrStore(word, new(atomic.Uint64))
+	n.(*atomic.Uint64).Add(1)
+}
+
+// Wait returns when the group is empty, after the last Ended, or with the context's error.
 func (g *Group) Wait(ctx context.Context) error {
 	g.mu.Lock()
-	if len(g.tunnels) == 0 {
+	if g.open == 0 {
 		g.mu.Unlock()
 		return nil
 	}
@@ -113,21 +216,24 @@ func (g *Group) Wait(ctx context.Context) error {
 	}
 }
 
-func (g *Group) snapshot() []*Tunnel {
+func (g *Group) snapshot() []Tunnel {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	list := make([]*Tunnel, 0, len(g.tunnels))
-	for t := range g.tunnels {
-		list = append(list, t)
+	list := make([]Tunnel, 0, len(g.std))
+	for t := range g.std {
+		list = append(list, Tunnel{std: t})
+	}
+	g.mu.Unlock()
+	for _, l := range g.loops {
+		list = append(list, l.each()...)
 	}
 	return list
 }
 
-func (g *Group) remove(t *Tunnel) {
+// ended is called when a tunnel's Ended has returned, or the tunnel has gone elsewhere.
+func (g *Group) ended() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	delete(g.tunnels, t)
-	if len(g.tunnels) > 0 {
+	if g.open--; g.open > 0 {
 		return
 	}
 	g.pipes.closeSpare()
@@ -135,4 +241,10 @@ func (g *Group) remove(t *Tunnel) {
 		close(g.empty)
 		g.empty = nil
 	}
+}
+
+func (g *Group) removeStd(t *stdTunnel) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.std, t)
 }

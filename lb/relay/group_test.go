@@ -17,10 +17,10 @@ func TestGroup(t *testing.T) {
 		}
 		ended := make(chan Result, 3)
 		for range 3 {
-			g.Adopt(Spec{Client: newFakeLeg(t), Upstream: newFakeLeg(t), End: func(r Result) { ended <- r }})
+			g.Adopt(Spec{Client: newFakeLeg(t), Upstream: newFakeLeg(t), Owner: ownerOf(func(r Result) { ended <- r })})
 		}
-		seen := map[*Tunnel]bool{}
-		g.Each(func(x *Tunnel) bool { seen[x] = true; return len(seen) < 2 })
+		seen := map[Tunnel]bool{}
+		g.Each(func(x Tunnel) bool { seen[x] = true; return len(seen) < 2 })
 		if g.Len() != 3 || len(seen) != 2 {
 			t.Errorf("len %d, saw %d", g.Len(), len(seen))
 		}
@@ -44,7 +44,7 @@ func TestWaitAfterEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewGroup(Options{})
 		gate, waited := make(chan struct{}), make(chan struct{})
-		x := g.Adopt(Spec{Client: newFakeLeg(t), Upstream: newFakeLeg(t), End: func(Result) { <-gate }})
+		x := g.Adopt(Spec{Client: newFakeLeg(t), Upstream: newFakeLeg(t), Owner: ownerOf(func(Result) { <-gate })})
 		x.Kill(termination.Killed)
 		go func() { _ = g.Wait(context.Background()); close(waited) }()
 		synctest.Wait()

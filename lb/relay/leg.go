@@ -1,10 +1,6 @@
 package relay
 
-import (
-	"net"
-
-	"fairlead/lb/sys"
-)
+import "net"
 
 // Conn is what a plain leg is made of: a *net.TCPConn, or a *net.UnixConn of type stream.
 type Conn interface {
@@ -22,20 +18,3 @@ func (l *connLeg) Abort() error { return l.Close() }
 
 // Truncate is CloseWrite: a FIN says nothing about completeness.
 func (l *connLeg) Truncate() error { return l.CloseWrite() }
-
-// newSplicer returns nil if one of the legs is not a kernel socket.
-func newSplicer(dst, src Leg) *sys.Splicer {
-	if u, ok := dst.(Unwrapper); ok {
-		dst = u.Unwrap()
-	}
-	to, ok1 := dst.(*connLeg)
-	from, ok2 := src.(*connLeg)
-	if !ok1 || !ok2 {
-		return nil
-	}
-	s, err := sys.NewSplicer(to.Conn, from.Conn)
-	if err != nil {
-		return nil
-	}
-	return s
-}

@@ -4,9 +4,11 @@ package relay
 import (
 	"errors"
 	"io"
+	"net"
 	"time"
 
 	"fairlead/lb/termination"
+	"fairlead/tlsterm/record"
 )
 
 // Leg is one connection of a tunnel, client or upstream, plain or TLS.
@@ -34,8 +36,8 @@ type Leg interface {
 	SetWriteDeadline(t time.Time) error
 }
 
-// Ends of a direction whose sender goes on. What came so far was all that belongs to the stream; the engine drops the
-// rest, which it goes on reading so that closing is no RST. A Leg returns one of them whenever it has dropped bytes.
+// Ends of a direction whose sender goes on; see Bound. What came so far was all that belongs to the stream; the engine drops the
+// rest, which it goes on reading so that closing is no RST.
 var (
 	// ErrOver ends the direction like io.EOF: the end is passed on.
 	ErrOver = errors.New("the stream is over")
@@ -43,9 +45,14 @@ var (
 	ErrSurplus = errors.New("more bytes than belong to the stream")
 )
 
-// Unwrapper is a Leg around another one that differs from it in Read only.
-type Unwrapper interface {
-	Unwrap() Leg
+// Detacher is a Leg that can be taken apart, which is what the event loop wants: a leg over crypto/tls that cannot be
+// is moved by the goroutines of EngineStd.
+type Detacher interface {
+	// Detach gives the connection up, with the record layer's state and what has been read and not been delivered; the
+	// Leg is dead then. With a nil Handover it remains as it is.
+	Detach() (net.Conn, *record.Handover)
+	// Obstacle says in one word why it cannot be detached; "" if it can, as far as that is known before it is tried.
+	Obstacle() string
 }
 
 // Truncater is a Leg that can end our direction in disorder while its peer's goes on. Without it a tunnel whose
@@ -55,30 +62,53 @@ type Truncater interface {
 	Truncate() error
 }
 
+// Owner is whose sessions the tunnels are, and what they are told. It is long-lived: one serves all tunnels of a
+// frontend, and knows them by the number that each was adopted with.
+type Owner interface {
+	// Unanswered gives what the client is sent when the tunnel ends for a cause that is the backend's or ours and the
+	// backend has not sent a byte: an HTTP client gets a 502 or 504 instead of an empty end. nil sends nothing.
+	Unanswered(ref uint64, c termination.Cause) []byte
+	// Ended is called exactly once for each tunnel, after both legs are closed, from a goroutine of the engine. It must
+	// not block, and may be called before Adopt has returned.
+	Ended(ref uint64, r Result)
+}
+
+// Bound is where a client's stream ends before its connection does: a request that another may follow.
+type Bound interface {
+	// Take returns how many bytes of p, from its start, belong to the stream. With ErrOver or ErrSurplus the rest of p
+	// and all that comes is dropped; any other error ends the tunnel as a fault of the client's. It is asked about no
+	// bytes at first, for a stream that has ended already.
+	Take(p []byte) (int, error)
+}
+
 // Spec is a session handed over to the relay.
 type Spec struct {
 	Client, Upstream Leg
 
 	// Up and Down are bytes already read from the client or from the backend. They go out before anything else;
-	// the engine may keep the slices until the tunnel ends.
+	// the engine may keep the slices until they are sent.
 	Up, Down []byte
 
 	// UpDone and DownDone say that this direction had already ended, and its CloseWrite had been done, when the
 	// tunnel was adopted: the tunnel starts half-closed. There is no prefix for a direction that is done.
 	UpDone, DownDone bool
 
+	// Bound, if set, sees what the client sends from here on; Up is not shown to it.
+	Bound Bound
+
 	// IdleTimeout ends the tunnel when no byte passed in either direction for this long; 0 disables it.
 	IdleTimeout time.Duration
 	// FinTimeout replaces IdleTimeout (if shorter) once one direction has ended; 0 disables it. It counts from the
 	// last byte or the half-close, so that a long download after the client's FIN is not cut.
 	FinTimeout time.Duration
+	// MaxAge ends the tunnel this long after it was adopted, whatever passes through it; 0 disables it.
+	MaxAge time.Duration
 
-	// Unanswered, if set, gives what the client is sent when the tunnel ends for a cause that is the backend's or ours
-	// and the backend has not sent a byte: an HTTP client gets a 502 or 504 instead of an empty end. nil sends nothing.
-	Unanswered func(termination.Cause) []byte
+	// Mute says that the backend has not sent a byte, so that Owner.Unanswered is asked if it never does.
+	Mute bool
 
-	// End is called exactly once, after both legs are closed, from a goroutine of the engine. It must not block.
-	End func(Result)
+	Owner Owner
+	Ref   uint64 // the Owner's own number for the tunnel
 }
 
 // Result is what became of a tunnel.
@@ -88,18 +118,12 @@ type Result struct {
 	Err error
 	// Up and Down count payload bytes written to the backend and to the client by the relay, prefixes included.
 	Up, Down uint64
-	Engine   string // the word of the engine that moved the bytes, e.g. EngineCopy
+	Engines  Engines
 }
 
 // Stats is a tunnel's live view.
 type Stats struct {
 	Up, Down uint64
 	Idle     time.Duration // since the last byte or half-close in either direction
-	Engine   string
+	Engines  Engines
 }
-
-// Words for Result.Engine and Stats.Engine.
-const (
-	EngineCopy   = "copy"   // a goroutine per direction, read(2) and write(2)
-	EngineSplice = "splice" // the same, and bulk went through a pipe in the kernel (splice(2))
-)

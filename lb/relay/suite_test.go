@@ -11,25 +11,37 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// start returns a group that runs until the test ends.
+func start(t testing.TB, o relay.Options) *relay.Group {
+	t.Helper()
+	g := relay.NewGroup(o)
+	if err := g.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	return g
+}
+
 func TestSuite(t *testing.T) {
-	plain := []relaytest.Pair{{Client: relaytest.TCP(), Backend: relaytest.TCP()}}
+	plain := []relaytest.Pair{
+		{Client: relaytest.TCP(), Backend: relaytest.TCP()},
+		{Client: relaytest.Unix(), Backend: relaytest.TCP()},
+		{Client: relaytest.TCP(), Backend: relaytest.Unix()},
+	}
 	tests := []struct {
 		name  string
 		o     relay.Options
 		pairs []relaytest.Pair
 	}{
-		{"splice", relay.Options{}, relaytest.Pairings()},
-		{"copy", relay.Options{NoSplice: true}, plain},
-		{"one pipe", relay.Options{Pipes: 1}, plain},
+		{"loop", relay.Options{}, plain},
+		{"loop without splice", relay.Options{NoSplice: true}, plain[:1]},
+		{"loop with one pipe", relay.Options{Pipes: 1, Loops: 1}, plain[:1]},
+		{"std", relay.Options{NoLoop: true}, relaytest.Pairings()},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			g := relay.NewGroup(tt.o)
-			relaytest.Run(t, relaytest.Harness{
-				Adopt: func(s relay.Spec) relaytest.Tunnel { return g.Adopt(s) },
-				Wait:  g.Wait,
-				Pairs: tt.pairs,
-			})
+			g := start(t, tt.o)
+			relaytest.Run(t, relaytest.Harness{Adopt: g.Adopt, Wait: g.Wait, Pairs: tt.pairs})
 		})
 	}
 }

@@ -1,177 +1,174 @@
 package relay
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"fairlead/lb/sys"
 	"fairlead/lb/termination"
 )
 
-// Tunnel is a session that a Group moves. Its life, with one goroutine per direction (fewer if adopted half-closed):
-//
-//	open ──one direction ended──► half-closed ──the other too──────────────────────────────────────► ended
-//	  │                               ├──the backend broke, the client's goes on──► lingering ───────► ended
-//	  └───────────────────────────────┴──error of the client, timeout of ours, Kill──► stopped ──────► ended
-//
-// Lingering ends with the client, or after a while. In stopped the read deadlines of both legs have passed, which
-// wakes both goroutines. The last to leave closes the legs, in order or not by the cause, and reports.
-type Tunnel struct {
-	group    *Group
-	spec     Spec
-	up, down direction
+// The legs of a tunnel, and its ways: way up reads from the client leg and writes to the upstream leg. A way has the
+// number of the leg that it reads from.
+const (
+	clientLeg   = 0
+	upstreamLeg = 1
 
-	born    time.Time
-	last    atomic.Int64 // when the last byte or half-close was, in nanoseconds since born
-	stopped atomic.Bool  // set with mu held, before the deadlines
-	running atomic.Int32 // goroutines that have not left
+	up   = clientLeg
+	down = upstreamLeg
+)
 
-	mu         sync.Mutex
-	cause      termination.Cause // the first, other than a FIN
-	fin        termination.Cause // the FIN that came first
-	err        error             // behind cause
-	upFailed   bool              // the backend takes no more bytes
-	downEnded  bool              // the backend gives no more bytes
-	downBroken bool              // and will take none either
-	timer      *time.Timer
+// tunnel is a tunnel of the event loop. It has no pointers and lives in a slab; what few tunnels need for a while is
+// kept beside, by place. Only the loop's goroutine touches it, except for the atomics and before it is announced.
+//
+//	open ──one way ended──► half-closed ──the other too──────────────────────────────► closing ──► freed
+//	  │                        ├──the backend broke, the client's goes on──► lingering ──► closing ──► freed
+//	  │                        │                                                 ▲
+//	  ├────────────────────────┴──timeout of ours, Kill: what waits gets a moment┘
+//	  └──error of the client ──► freed
+//
+// In closing nothing is read any more: bytes that wait are sent if they can be, then close_notify.
+type tunnel struct {
+	ref     uint64
+	ageAt   int64        // when it is too old, in milliseconds on the group's clock; 0: never
+	closeAt int64        // until when bytes that wait may be sent; 0: not closing
+	last    atomic.Int64 // when the last byte or half-close was, in milliseconds on the group's clock
+	ways    [2]way
+	gen     atomic.Uint32 // odd while in use; one number is one tunnel, so that what is meant for an old one is noticed
+	idle    uint32        // milliseconds; 0: none
+	fin     uint32
+	fds     [2]int32
+	tls     [2]uint32 // record state of a leg: its place+1; 0: the leg is plain
+	timer   timerLinks
+	owner   uint16
+	fate    fate
+	flags   tunnelFlags
 }
 
-// aLongTimeAgo is a deadline that has passed.
-var aLongTimeAgo = time.Unix(1, 0)
+type tunnelFlags uint8
 
-func newTunnel(g *Group, s Spec) *Tunnel {
-	t := &Tunnel{group: g, spec: s, born: time.Now(), downEnded: s.DownDone}
-	t.up.src, t.up.dst, t.up.prefix = s.Client, s.Upstream, s.Up
-	t.down.src, t.down.dst, t.down.prefix = s.Upstream, s.Client, s.Down
-	t.spec.Up, t.spec.Down = nil, nil // the directions forget them once they are sent
+const (
+	fresh    tunnelFlags = 1 << iota // adopted, and the loop has not seen it yet
+	closing                          // see above
+	mute                             // the backend has not sent a byte, and the client may get an answer of ours
+	bounded                          // the client's stream has a Bound
+	prefixed                         // bytes came along that are to be sent first
+	kernelTx                         // the kernel seals what goes to the client
+)
+
+// way is one direction of a tunnel.
+type way struct {
+	moved   atomic.Uint64 // payload bytes written
+	held    uint32        // buffer of bytes that the destination does not take yet; 0: none
+	partial uint32        // buffer of a record that has not come whole; 0: none
+	ramp    uint32        // payload bytes sent since the way was quiet, as far as record sizes depend on it
+	sentAt  uint32        // when the last of them was sent, in milliseconds on the group's clock, cut off
+	engines atomic.Uint32
+	pipe    uint16 // borrowed pipe, number+1; 0: none
+	flags   wayFlags
+	size    uint8 // reads are of minRead<<size bytes
+	few     uint8 // reads in a row that brought little, while splicing
+}
+
+type wayFlags uint16
+
+const (
+	readable   wayFlags = 1 << iota // the source may have something: the last event said so, and no read has found the bottom
+	hungUp                          // the source has ended or broken: reads do not stop before they meet that
+	blocked                         // the destination takes nothing now
+	over                            // nothing more is read
+	sink                            // what is read is dropped
+	endOrderly                      // once everything is sent: end the destination's direction with close_notify and FIN
+	endBare                         // once everything is sent: end it with a bare FIN
+	queued                          // in the loop's list of those that have more to do
+	buffered                        // partial holds bytes that have not been looked at
+	noSplice                        // these legs cannot, or the kernel would not
+	shut                            // our direction of the destination has ended
+)
+
+func (w *way) has(f wayFlags) bool       { return w.flags&f != 0 }
+func (w *way) set(f wayFlags)            { w.flags |= f }
+func (w *way) clear(f wayFlags)          { w.flags &^= f }
+func (t *tunnel) has(f tunnelFlags) bool { return t.flags&f != 0 }
+
+// left tells whether a way is done: nothing to read, nothing to send, its end passed on.
+func (w *way) left() bool {
+	return w.has(over) && !w.has(endOrderly|endBare) && w.held == 0 && w.pipe == 0
+}
+
+func (w *way) used(e Engines) {
+	if have := w.engines.Load(); have&uint32(e) == 0 {
+		w.engines.Store(have | uint32(e))
+	}
+}
+
+// reset makes a place a new tunnel's; the generation is the caller's.
+func (t *tunnel) reset(s *Spec, now int64) {
+	t.ref, t.ageAt, t.closeAt = s.Ref, 0, 0
+	t.last.Store(now)
+	for i := range t.ways {
+		w := &t.ways[i]
+		w.moved.Store(0)
+		w.engines.Store(0)
+		w.held, w.partial, w.ramp, w.sentAt, w.pipe, w.flags, w.size, w.few = 0, 0, 0, 0, 0, 0, 0, 0
+	}
+	t.idle, t.fin = milliseconds(s.IdleTimeout), milliseconds(s.FinTimeout)
+	if s.MaxAge > 0 {
+		t.ageAt = now + max(1, s.MaxAge.Milliseconds())
+	}
+	t.tls, t.timer, t.flags = [2]uint32{}, timerLinks{}, fresh
+	t.fate = fate{}
 	switch {
 	case s.UpDone:
-		t.fin = clientSide.fin
+		t.fate.fin = clientSide.fin
 	case s.DownDone:
-		t.fin = backendSide.fin
+		t.fate.fin = backendSide.fin
 	}
-	for _, leg := range t.legs() {
-		_ = leg.SetReadDeadline(time.Time{}) // those of the first life do not count in the second
-		_ = leg.SetWriteDeadline(time.Time{})
+	if s.UpDone {
+		t.ways[up].set(over | shut)
 	}
-	return t
-}
-
-func (t *Tunnel) legs() [2]Leg { return [2]Leg{t.spec.Client, t.spec.Upstream} }
-
-func (t *Tunnel) start() {
-	t.mu.Lock()
-	t.armLocked()
-	t.mu.Unlock()
-	up, down := !t.spec.UpDone, !t.spec.DownDone
-	if !up && !down {
-		t.running.Store(1)
-		go t.leave()
-		return
+	if s.DownDone {
+		t.ways[down].set(over | shut)
+		t.fate.downEnded = true
 	}
-	if up && down {
-		t.running.Store(2)
-	} else {
-		t.running.Store(1)
-	}
-	if up {
-		go t.runUp()
-	}
-	if down {
-		go t.runDown()
+	if s.Mute {
+		t.flags |= mute
 	}
 }
 
-// Stats returns what the tunnel has moved so far. It may be called at any time, also after the end.
-func (t *Tunnel) Stats() Stats {
-	return Stats{Up: t.up.moved.Load(), Down: t.down.moved.Load(), Idle: t.idle(), Engine: t.engine()}
+// milliseconds rounds up, and takes what does not fit into 32 bits (49 days) for 49 days.
+func milliseconds(d time.Duration) uint32 {
+	if d <= 0 {
+		return 0
+	}
+	return uint32(min((d+time.Millisecond-1)/time.Millisecond, 1<<32-1))
+}
+
+// Tunnel names a tunnel of a Group. It is comparable, and may be kept for as long as one likes: after the tunnel's end
+// it names nothing. The zero Tunnel never names anything.
+type Tunnel struct {
+	loop       *loop
+	place, gen uint32
+	std        *stdTunnel
+}
+
+// Stats returns what the tunnel has moved so far; false after its end.
+func (t Tunnel) Stats() (Stats, bool) {
+	switch {
+	case t.std != nil:
+		return t.std.Stats()
+	case t.loop != nil:
+		return t.loop.stats(t.place, t.gen)
+	}
+	return Stats{}, false
 }
 
 // Kill ends the tunnel with cause c, unless it has another already, and returns at once. Both peers see an orderly
 // end where that is possible: a write that is under way gets a moment to finish, then come close_notify and FIN.
-func (t *Tunnel) Kill(c termination.Cause) { t.stop(c, nil) }
-
-// record keeps the cause if it is the first.
-func (t *Tunnel) record(c termination.Cause, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.recordLocked(c, err)
-}
-
-func (t *Tunnel) recordLocked(c termination.Cause, err error) {
-	if !t.stopped.Load() && (t.cause == termination.None || t.explainsLocked(c, err)) {
-		t.cause, t.err = c, err
+func (t Tunnel) Kill(c termination.Cause) {
+	switch {
+	case t.std != nil:
+		t.std.Kill(c)
+	case t.loop != nil:
+		t.loop.kill(t.place, t.gen, c)
 	}
-}
-
-// explainsLocked tells whether c is the RST behind what looked like a bare FIN: the kernel reports an RST once, and if
-// a write takes the report the read gets an end of file. Which of the two comes here first is chance.
-func (t *Tunnel) explainsLocked(c termination.Cause, err error) bool {
-	for _, side := range []*side{&clientSide, &backendSide} {
-		if t.cause == side.truncated && c == side.reset {
-			return sys.IsAborted(err)
-		}
-	}
-	return false
-}
-
-// stop records the cause if it is the first, and wakes both goroutines so that they leave.
-func (t *Tunnel) stop(c termination.Cause, err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.recordLocked(c, err)
-	if !t.stopped.CompareAndSwap(false, true) {
-		return
-	}
-	writes := aLongTimeAgo
-	if inOrder(t.cause) { // no close_notify can follow a TLS record that is half written
-		writes = time.Now().Add(t.group.timing.moment)
-	}
-	for _, leg := range t.legs() {
-		_ = leg.SetReadDeadline(aLongTimeAgo)
-		_ = leg.SetWriteDeadline(writes)
-	}
-}
-
-// leave is the last thing a goroutine does. The last one ends the tunnel.
-func (t *Tunnel) leave() {
-	if t.running.Add(-1) > 0 {
-		return
-	}
-	result := t.result()
-	if result.Cause.Side() == termination.Us {
-		_ = t.spec.Client.SetWriteDeadline(time.Now().Add(t.group.timing.moment))
-		_ = t.answer(result.Cause) // the client may not care any more
-	}
-	for _, leg := range t.legs() {
-		if inOrder(result.Cause) {
-			_ = leg.Close() // there is nobody left whom its error would concern
-		} else {
-			_ = leg.Abort()
-		}
-	}
-	t.spec.End(result)
-	t.group.remove(t)
-}
-
-// result takes stock. From here on neither Kill nor the timer touches the legs.
-func (t *Tunnel) result() Result {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.stopped.Store(true)
-	if t.timer != nil {
-		t.timer.Stop()
-	}
-	if t.cause == termination.None {
-		t.cause = t.fin
-	}
-	return Result{Cause: t.cause, Err: t.err, Up: t.up.moved.Load(), Down: t.down.moved.Load(), Engine: t.engine()}
-}
-
-func (t *Tunnel) engine() string {
-	if t.up.spliced.Load() || t.down.spliced.Load() {
-		return EngineSplice
-	}
-	return EngineCopy
 }

@@ -2,6 +2,7 @@ package sys
 
 import (
 	"net"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -51,3 +52,9 @@ func connect(t *testing.T, d *net.Dialer, l net.Listener) (dialled, accepted net
 }
 
 var _ syscall.Conn = (*unixListener)(nil)
+
+// boolean is set by one goroutine and read by another.
+type boolean struct{ v atomic.Bool }
+
+func (b *boolean) set()      { b.v.Store(true) }
+func (b *boolean) get() bool { return b.v.Load() }

@@ -3,10 +3,7 @@ package sys
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -59,97 +56,54 @@ func (p *Pipe) Close() {
 	p.held = 0
 }
 
-// Splicer moves bytes from one connection to another through a pipe that is borrowed for each call. It neither
-// owns nor closes the connections, and honours their deadlines.
-type Splicer struct {
-	src, dst    syscall.RawConn
-	fill, drain func(fd uintptr) bool // made once: a method value per call would be garbage
-
-	pipe *Pipe
-	n    int
-	err  error
-}
-
-// NewSplicer returns a splicer between two stream sockets, each a *net.TCPConn or a *net.UnixConn: nothing that
-// wraps one, since a wrapper could hold bytes that splice(2) would pass by.
-func NewSplicer(dst, src net.Conn) (*Splicer, error) {
-	s := &Splicer{}
-	var err error
-	if s.src, err = rawStream(src); err != nil {
-		return nil, fmt.Errorf("splice source: %w", err)
-	}
-	if s.dst, err = rawStream(dst); err != nil {
-		return nil, fmt.Errorf("splice destination: %w", err)
-	}
-	s.fill, s.drain = s.fillOnce, s.drainOnce
-	return s, nil
-}
-
-func rawStream(c net.Conn) (syscall.RawConn, error) {
-	switch c := c.(type) {
-	case *net.TCPConn:
-		return c.SyscallConn()
-	case *net.UnixConn:
-		if c.LocalAddr().Network() == "unix" {
-			return c.SyscallConn()
-		}
-	}
-	return nil, fmt.Errorf("%T is not a stream socket: %w", c, unix.EINVAL)
-}
-
-// Fill waits until the source has bytes and takes what fits into p, which must be empty. After any error,
-// os.ErrDeadlineExceeded too, p is still empty and no byte is lost. io.EOF is the source's end.
-func (s *Splicer) Fill(p *Pipe) (int, error) {
+// Fill takes what a connection has and fits into the pipe, which must be empty: a full pipe would give EAGAIN like an
+// idle connection does. 0 is the peer's FIN, ErrWouldBlock that there is nothing now. After any error the pipe is
+// empty and no byte is lost. The connection must not block (O_NONBLOCK).
+//
+// Less than the pipe's size does not mean that no more is there: small packets use a page of the pipe each.
+func (p *Pipe) Fill(fd int) (int, error) {
 	if p.held != 0 {
-		// A full pipe gives EAGAIN like an idle socket does, and would wait for ever.
 		return 0, fmt.Errorf("splice into a pipe that holds %d bytes: %w", p.held, unix.EINVAL)
 	}
-	s.pipe, s.n, s.err = p, 0, nil
-	if err := s.src.Read(s.fill); err != nil {
-		return 0, err
-	}
-	if s.err != nil {
-		return 0, os.NewSyscallError("splice", s.err)
-	}
-	if s.n == 0 {
-		return 0, io.EOF
-	}
-	p.held = s.n
-	return s.n, nil
+	n, err := splice(fd, p.w, p.size)
+	p.held = n
+	return n, err
 }
 
-// Drain waits until the destination takes bytes and gives it some of p, at least one. What it did not take stays in p.
-func (s *Splicer) Drain(p *Pipe) (int, error) {
-	s.pipe, s.n, s.err = p, 0, nil
-	if err := s.dst.Write(s.drain); err != nil {
-		return 0, err
-	}
-	if s.err != nil {
-		return 0, os.NewSyscallError("splice", s.err)
-	}
-	if s.n == 0 { // a pipe that holds bytes never does this; a caller that loops until it is empty would spin
-		return 0, io.ErrNoProgress
-	}
-	p.held -= s.n
-	return s.n, nil
+// Drain gives a connection some of what the pipe holds. What it did not take stays.
+func (p *Pipe) Drain(fd int) (int, error) {
+	n, err := splice(p.r, fd, p.held)
+	p.held -= n
+	return n, err
 }
 
-func (s *Splicer) fillOnce(fd uintptr) bool { return s.once(int(fd), s.pipe.w, s.pipe.size) }
-
-func (s *Splicer) drainOnce(fd uintptr) bool { return s.once(s.pipe.r, int(fd), s.pipe.held) }
-
-// once reports false for EAGAIN, upon which package net waits for the socket.
-func (s *Splicer) once(from, to, size int) bool {
-	for {
-		n, err := unix.Splice(from, nil, to, nil, size, unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
-		switch {
-		case errors.Is(err, unix.EINTR):
+// Unload reads what the pipe holds into b, for an owner who cannot take the pipe over; b must have room for all of it.
+func (p *Pipe) Unload(b []byte) (int, error) {
+	total := 0
+	for p.held > 0 {
+		n, err := unix.Read(p.r, b[total:])
+		if errors.Is(err, unix.EINTR) {
 			continue
-		case errors.Is(err, unix.EAGAIN):
-			return false
 		}
-		s.n, s.err = int(n), err
-		return true
+		if err != nil || n == 0 {
+			return total, fmt.Errorf("read a pipe that holds %d bytes: %w", p.held, err)
+		}
+		total += n
+		p.held -= n
+	}
+	return total, nil
+}
+
+func splice(from, to, size int) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(size), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)
+		switch errno {
+		case 0:
+			return int(n), nil //nolint:gosec // bounded by size
+		case unix.EINTR:
+		default:
+			return 0, errno
+		}
 	}
 }
 

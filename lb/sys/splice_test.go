@@ -6,30 +6,26 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// splicePath is in -> src, spliced to dst -> out. The middle is descriptors, taken from package net.
 type splicePath struct {
-	in, src, dst, out net.Conn
-	splicer           *Splicer
-	pipe              *Pipe
+	in, out  net.Conn
+	src, dst int
+	pipe     *Pipe
 }
 
-// newPath connects in -> src, spliced to dst -> out.
 func newPath(t *testing.T, from, to string) *splicePath {
 	t.Helper()
 	p := &splicePath{}
-	p.in, p.src = connect(t, Dialer(DialOptions{}), listen(t, from, ListenOptions{})[0])
-	p.dst, p.out = connect(t, Dialer(DialOptions{}), listen(t, to, ListenOptions{})[0])
+	in, src := connect(t, Dialer(DialOptions{}), listen(t, from, ListenOptions{})[0])
+	dst, out := connect(t, Dialer(DialOptions{}), listen(t, to, ListenOptions{})[0])
+	p.in, p.out, p.src, p.dst = in, out, take(t, src), take(t, dst)
 	var err error
-	if p.splicer, err = NewSplicer(p.dst, p.src); err != nil {
-		t.Fatal(err)
-	}
 	if p.pipe, err = NewPipe(minPipe); err != nil {
 		t.Fatal(err)
 	}
@@ -37,16 +33,50 @@ func newPath(t *testing.T, from, to string) *splicePath {
 	return p
 }
 
-// pump splices until the source ends; passing a deadline is no end.
-func (p *splicePath) pump(wait time.Duration) error {
+// take is Take for the length of the test.
+func take(t *testing.T, c net.Conn) int {
+	t.Helper()
+	fd, err := Take(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { CloseDescriptor(fd) })
+	return fd
+}
+
+// ready waits until a descriptor can be read or written.
+func ready(t *testing.T, fd int, events int16) {
+	t.Helper()
 	for {
-		_ = p.src.SetReadDeadline(time.Now().Add(wait))
-		_, err := p.splicer.Fill(p.pipe)
-		for err == nil && p.pipe.Held() > 0 {
-			_, err = p.splicer.Drain(p.pipe)
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, -1)
+		if !errors.Is(err, unix.EINTR) {
+			if err != nil {
+				t.Error(err)
+			}
+			return
 		}
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+	}
+}
+
+// pump splices until the source ends.
+func (p *splicePath) pump(t *testing.T) error {
+	for {
+		n, err := p.pipe.Fill(p.src)
+		switch {
+		case errors.Is(err, ErrWouldBlock):
+			ready(t, p.src, unix.POLLIN)
+			continue
+		case err != nil:
 			return err
+		case n == 0:
+			return ShutdownWrite(p.dst)
+		}
+		for p.pipe.Held() > 0 {
+			if _, err := p.pipe.Drain(p.dst); errors.Is(err, ErrWouldBlock) {
+				ready(t, p.dst, unix.POLLOUT)
+			} else if err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -67,7 +97,7 @@ func TestSpliceLosesNothing(t *testing.T) {
 			_, _ = rand.NewChaCha8([32]byte{1}).Read(want)
 			done := make(chan error, 2)
 			go func() {
-				for rest := want; len(rest) > 0; { // odd pieces, so that deadlines pass in all places
+				for rest := want; len(rest) > 0; {
 					n := min(len(rest), 1+rand.IntN(50_000))
 					if _, err := p.in.Write(rest[:n]); err != nil {
 						done <- err
@@ -77,26 +107,21 @@ func TestSpliceLosesNothing(t *testing.T) {
 				}
 				done <- p.in.(interface{ CloseWrite() error }).CloseWrite()
 			}()
-			go func() {
-				err := p.pump(20 * time.Microsecond)
-				p.dst.Close()
-				done <- err
-			}()
+			go func() { done <- p.pump(t) }()
 			got, err := io.ReadAll(p.out)
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%d bytes arrived of %d, error %v", len(got), len(want), err)
 			}
-			if err := errors.Join(<-done, <-done); !errors.Is(err, io.EOF) {
+			if err := errors.Join(<-done, <-done); err != nil {
 				t.Errorf("pump: %v", err)
 			}
 		})
 	}
 }
 
-func TestSpliceDeadlineLeavesThePipeEmpty(t *testing.T) {
+func TestSpliceWithoutBytes(t *testing.T) {
 	p := newPath(t, "127.0.0.1:0", "127.0.0.1:0")
-	_ = p.src.SetReadDeadline(time.Unix(1, 0))
-	if _, err := p.splicer.Fill(p.pipe); !errors.Is(err, os.ErrDeadlineExceeded) || p.pipe.Held() != 0 {
+	if _, err := p.pipe.Fill(p.src); !errors.Is(err, ErrWouldBlock) || p.pipe.Held() != 0 {
 		t.Errorf("error %v with %d bytes held", err, p.pipe.Held())
 	}
 }
@@ -106,20 +131,31 @@ func TestSpliceRefusesAFullPipe(t *testing.T) {
 	if _, err := p.in.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := p.splicer.Fill(p.pipe); n != 1 || err != nil {
+	ready(t, p.src, unix.POLLIN)
+	if n, err := p.pipe.Fill(p.src); n != 1 || err != nil {
 		t.Fatalf("fill: %d, %v", n, err)
 	}
-	if _, err := p.splicer.Fill(p.pipe); !IsUnsupported(err) {
+	if _, err := p.pipe.Fill(p.src); !IsUnsupported(err) {
 		t.Errorf("second fill: %v", err)
 	}
-	// A write deadline stops the draining and keeps the bytes.
-	_ = p.dst.SetWriteDeadline(time.Unix(1, 0))
-	if _, err := p.splicer.Drain(p.pipe); !errors.Is(err, os.ErrDeadlineExceeded) || p.pipe.Held() != 1 {
-		t.Errorf("drain: %v with %d bytes held", err, p.pipe.Held())
-	}
-	_ = p.dst.SetWriteDeadline(time.Time{})
-	if n, err := p.splicer.Drain(p.pipe); n != 1 || err != nil {
+	if n, err := p.pipe.Drain(p.dst); n != 1 || err != nil {
 		t.Errorf("drain: %d, %v", n, err)
+	}
+}
+
+func TestPipeUnload(t *testing.T) {
+	p := newPath(t, "127.0.0.1:0", "127.0.0.1:0")
+	if _, err := p.in.Write([]byte("on its way")); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, p.src, unix.POLLIN)
+	n, err := p.pipe.Fill(p.src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, n)
+	if _, err := p.pipe.Unload(b); err != nil || string(b) != "on its way" || p.pipe.Held() != 0 {
+		t.Errorf("%q, %v, %d bytes held", b, err, p.pipe.Held())
 	}
 }
 
@@ -127,7 +163,8 @@ func TestSpliceErrorsAreErrnos(t *testing.T) {
 	p := newPath(t, "127.0.0.1:0", "127.0.0.1:0")
 	_ = p.in.(*net.TCPConn).SetLinger(0)
 	p.in.Close()
-	if _, err := p.splicer.Fill(p.pipe); !IsReset(err) {
+	ready(t, p.src, unix.POLLIN)
+	if _, err := p.pipe.Fill(p.src); !IsReset(err) {
 		t.Errorf("fill after RST: %v", err)
 	}
 }
@@ -139,17 +176,5 @@ func TestNewPipeTooSmall(t *testing.T) {
 	}
 	if !errors.Is(err, unix.EPERM) {
 		t.Errorf("error %v, want EPERM", err)
-	}
-}
-
-func TestNewSplicerRefusesWrappers(t *testing.T) {
-	p := newPath(t, "127.0.0.1:0", "127.0.0.1:0")
-	type wrapper struct{ *net.TCPConn }
-	wrapped := wrapper{p.src.(*net.TCPConn)}
-	if _, err := NewSplicer(p.dst, wrapped); !errors.Is(err, unix.EINVAL) {
-		t.Errorf("wrapped source: %v", err)
-	}
-	if _, err := NewSplicer(wrapped, p.src); !errors.Is(err, unix.EINVAL) {
-		t.Errorf("wrapped destination: %v", err)
 	}
 }

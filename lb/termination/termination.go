@@ -72,6 +72,7 @@ const (
 	Shutdown           // ended by the end of shutdown.grace
 	Killed             // ended on an operator's order
 	ClientBadBody      // the chunked framing of a request body is malformed; followed under head.per_request only
+	MaxAge             // ended at max_age
 
 	numCauses
 )
@@ -119,6 +120,7 @@ var table = [numCauses]struct {
 	Shutdown:           {Us, "shutdown"},
 	Killed:             {Us, "killed"},
 	ClientBadBody:      {Client, "bad_body"},
+	MaxAge:             {Us, "max_age"},
 }
 
 // Side returns who ended the session.

@@ -54,7 +54,7 @@ func (s *scene) busy(f func()) {
 		peers.Go(func() { _, _ = io.Copy(io.Discard, way[1]) })
 	}
 	s.until("bytes flow both ways", func() bool {
-		stats := s.tunnel.Stats()
+		stats := s.stats()
 		return stats.Up > 1<<20 && stats.Down > 1<<20
 	})
 	f()

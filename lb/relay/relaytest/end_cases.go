@@ -162,7 +162,7 @@ func killBusy(s *scene) {
 		peers.Go(func() { _, _ = io.Copy(io.Discard, way[1]) })
 	}
 	s.until("bytes flow both ways", func() bool {
-		stats := s.tunnel.Stats()
+		stats := s.stats()
 		return stats.Up > 1<<20 && stats.Down > 1<<20
 	})
 	s.tunnel.Kill(termination.Killed)

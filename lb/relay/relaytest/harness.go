@@ -7,18 +7,11 @@ import (
 	"testing"
 
 	"fairlead/lb/relay"
-	"fairlead/lb/termination"
 )
-
-// Tunnel is what an engine returns for an adopted session.
-type Tunnel interface {
-	Stats() relay.Stats
-	Kill(c termination.Cause)
-}
 
 // Harness is an engine under test, and the legs it can have.
 type Harness struct {
-	Adopt func(relay.Spec) Tunnel
+	Adopt func(relay.Spec) relay.Tunnel
 	// Wait returns when the engine has no tunnel left.
 	Wait  func(context.Context) error
 	Pairs []Pair

@@ -24,7 +24,7 @@ var ownAnswer = []byte("HTTP/1.1 502 Bad Gateway\r\n\r\n")
 // asked is a tunnel whose client has sent a request that the backend has read.
 func (s *scene) asked(spec relay.Spec) {
 	s.Helper()
-	spec.Unanswered = func(termination.Cause) []byte { return ownAnswer }
+	spec.Mute = true
 	s.open(spec)
 	s.send(s.client, []byte("question"))
 	s.expect(s.backend, []byte("question"))
@@ -64,33 +64,27 @@ func answeredAfterAll(s *scene) {
 	s.moved(s.result(termination.BackendFin), 8, 6)
 }
 
-// tooMuch is a leg whose stream is over after some bytes, whatever else its peer sends.
+// tooMuch is a stream that is over after some bytes, whatever else its peer sends.
 type tooMuch struct {
-	relay.Leg
 	left int
 	end  error
 }
 
-func (l *tooMuch) Unwrap() relay.Leg { return l.Leg }
-
-func (l *tooMuch) Read(p []byte) (int, error) {
-	if l.left > 0 {
-		n, err := l.Leg.Read(p[:min(len(p), l.left)])
-		l.left -= n
-		return n, err
+func (l *tooMuch) Take(p []byte) (int, error) {
+	if len(p) <= l.left {
+		l.left -= len(p)
+		return len(p), nil
 	}
-	if _, err := l.Leg.Read(p); err != nil {
-		return 0, err
-	}
-	return 0, l.end
+	n := l.left
+	l.left = 0
+	return n, l.end
 }
 
 // surplus checks that the rest of what a client sends reaches nobody, and that closing over it is no reset, which
 // would destroy the answer.
 func surplus(s *scene, end error) {
 	s.connect()
-	s.legs.client = &tooMuch{Leg: s.legs.client, left: 8, end: end}
-	s.adopt(relay.Spec{})
+	s.adopt(relay.Spec{Bound: &tooMuch{left: 8, end: end}})
 	s.send(s.client, []byte("questionand more"))
 	s.expect(s.backend, []byte("question"))
 	if end == relay.ErrOver { //nolint:errorlint // the very value that the case was made with

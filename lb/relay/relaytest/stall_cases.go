@@ -59,7 +59,7 @@ func (s *scene) stall(from *Peer, moved func(relay.Stats) uint64) int {
 	if sent > held {
 		s.Errorf("%d bytes are on their way to a reader that reads none", sent)
 	}
-	if live := moved(s.tunnel.Stats()); live == 0 || live > uint64(sent) {
+	if live := moved(s.stats()); live == 0 || live > uint64(sent) {
 		s.Errorf("counter %d with %d bytes sent", live, sent)
 	}
 	return sent
@@ -93,7 +93,7 @@ func readerGoesOn(s *scene) {
 	var last uint64
 	s.until("the sender is stopped", func() bool {
 		time.Sleep(50 * time.Millisecond)
-		now := s.tunnel.Stats().Down
+		now := s.stats().Down
 		rests := now == last && now > 0
 		last = now
 		return rests

@@ -155,10 +155,10 @@ func liveCounters(s *scene) {
 		s.send(s.backend, random(100))
 		s.expect(s.client, random(100))
 		s.until("the counters show both messages", func() bool {
-			stats := s.tunnel.Stats()
+			stats := s.stats()
 			return stats.Up == uint64(i)*1000 && stats.Down == uint64(i)*100
 		})
-		if stats := s.tunnel.Stats(); stats.Idle < 0 || stats.Idle > patience || stats.Engine == "" {
+		if stats := s.stats(); stats.Idle < 0 || stats.Idle > patience || stats.Engines == 0 {
 			s.Errorf("stats %+v", stats)
 		}
 	}

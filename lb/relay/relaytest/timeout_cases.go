@@ -53,7 +53,7 @@ func (s *scene) keepAlive(way string, idle time.Duration) bool {
 		if _, err := to.Read(make([]byte, 1)); err != nil {
 			if time.Since(last) > idle/2 {
 				s.hangUp()
-				<-s.ended
+				<-s.owner.ended
 				return false
 			}
 			s.Fatalf("%s: read: %v", way, err)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 
-	"fairlead/lb/sys"
 	"fairlead/lb/termination"
 )
 
@@ -14,7 +13,7 @@ type ending struct{ read, write error }
 func (e ending) any() bool { return e.read != nil || e.write != nil }
 
 // runUp moves bytes from the client to the backend until the client's direction has ended.
-func (t *Tunnel) runUp() {
+func (t *stdTunnel) runUp() {
 	e := t.up.move(t)
 	switch {
 	case e.write != nil:
@@ -39,7 +38,7 @@ func (t *Tunnel) runUp() {
 }
 
 // runDown moves bytes from the backend to the client until the backend's direction has ended.
-func (t *Tunnel) runDown() {
+func (t *stdTunnel) runDown() {
 	e := t.down.move(t)
 	switch {
 	case e.write != nil:
@@ -56,7 +55,7 @@ func (t *Tunnel) runDown() {
 }
 
 // upEnd passes the client's orderly end on.
-func (t *Tunnel) upEnd() {
+func (t *stdTunnel) upEnd() {
 	t.halfClose(clientSide.fin)
 	if err := t.spec.Upstream.CloseWrite(); err != nil {
 		t.upFail(err)
@@ -64,7 +63,7 @@ func (t *Tunnel) upEnd() {
 }
 
 // upTruncated passes a client's FIN without close_notify on, so that a TLS backend sees the same.
-func (t *Tunnel) upTruncated(err error) {
+func (t *stdTunnel) upTruncated(err error) {
 	t.record(clientSide.truncated, err)
 	t.halfClose(clientSide.fin)
 	if !truncate(t.spec.Upstream) {
@@ -72,25 +71,22 @@ func (t *Tunnel) upTruncated(err error) {
 	}
 }
 
-// upFail notes that the backend takes no more bytes. If its own direction had ended in order before, then so has
-// the backend, and that is the cause.
-func (t *Tunnel) upFail(err error) {
-	cause := backendSide.cause(err)
+// upFail notes that the backend takes no more bytes.
+func (t *stdTunnel) upFail(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.fin != backendSide.fin || cause != backendSide.reset || sys.IsAborted(err) {
-		t.recordLocked(cause, err)
+	if !t.stopped.Load() && t.fate.upFail(err) {
+		t.err = err
 	}
-	t.upFailed = true
 	t.touch()
 	t.armLocked()
 }
 
 // downEnd passes the backend's orderly end on, if it is one: after a failed write to the backend, what reads as FIN
 // may be an RST whose error the write has got.
-func (t *Tunnel) downEnd() {
+func (t *stdTunnel) downEnd() {
 	t.mu.Lock()
-	broken := t.cause.Side() == termination.Backend
+	broken := t.fate.broken()
 	t.mu.Unlock()
 	if broken {
 		t.downBreak(backendSide.reset, nil)
@@ -107,13 +103,13 @@ func (t *Tunnel) downEnd() {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.downEnded = true
+	t.fate.downEnded = true
 	t.armLocked()
 }
 
 // downBreak ends the backend's direction with a cause; the client has got what there was. After a truncation the
 // client's direction goes on as after any half-close; after an error it leads nowhere.
-func (t *Tunnel) downBreak(cause termination.Cause, err error) {
+func (t *stdTunnel) downBreak(cause termination.Cause, err error) {
 	t.record(cause, err)
 	t.halfClose(backendSide.fin)
 	if t.answer(cause) != nil || !truncate(t.spec.Client) {
@@ -122,58 +118,51 @@ func (t *Tunnel) downBreak(cause termination.Cause, err error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.downEnded = true
+	t.fate.downEnded = true
 	if cause != backendSide.truncated {
-		t.downBroken = true
+		t.fate.downBroken = true
 		t.up.sink.Store(true)
 	}
 	t.armLocked()
 }
 
-// answer sends the client what Spec.Unanswered has for a tunnel that ends before the backend's first byte. These
-// bytes are not the backend's and do not count.
-func (t *Tunnel) answer(c termination.Cause) error {
-	if t.spec.Unanswered == nil || t.down.moved.Load() > 0 {
+// answer sends the client what the owner has for a tunnel that ends before the backend's first byte. These bytes are
+// not the backend's and do not count.
+func (t *stdTunnel) answer(c termination.Cause) error {
+	if !t.mute || t.down.moved.Load() > 0 {
 		return nil
 	}
-	b := t.spec.Unanswered(c)
+	b := t.spec.Owner.Unanswered(t.spec.Ref, c)
 	if len(b) == 0 {
 		return nil
 	}
-	t.spec.Unanswered = nil // once
+	t.mute = false // once
 	_, err := t.spec.Client.Write(b)
 	t.touch()
 	return err
 }
 
-// clientLeft tells whether a client that has got everything, and had ended its own direction, has gone since: that our
-// FIN no longer reaches it is no news.
-func (t *Tunnel) clientLeft(err error) bool {
+// clientLeft tells whether our FIN did not reach the client because it has gone, which is no news then.
+func (t *stdTunnel) clientLeft(err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.fin == clientSide.fin && clientSide.cause(err) == clientSide.reset && !sys.IsAborted(err)
+	return t.fate.clientLeft(err)
 }
 
-// downFail ends the tunnel as the client takes no more bytes. If its own direction had ended in order before, then
-// so has the client, and that is the cause.
-func (t *Tunnel) downFail(err error) {
-	cause := clientSide.cause(err)
+// downFail ends the tunnel as the client takes no more bytes.
+func (t *stdTunnel) downFail(err error) {
 	t.mu.Lock()
-	if t.fin == clientSide.fin && cause == clientSide.reset && !sys.IsAborted(err) {
-		cause = clientSide.fin
-	}
+	cause := t.fate.downFail(err)
 	t.mu.Unlock()
 	t.stop(cause, err)
 }
 
 // halfClose notes that a direction has ended, with this FIN unless the other side's came first. It comes before the
 // FIN is passed on, for the peer may answer it at once with its own.
-func (t *Tunnel) halfClose(fin termination.Cause) {
+func (t *stdTunnel) halfClose(fin termination.Cause) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.fin == termination.None {
-		t.fin = fin
-	}
+	t.fate.halfClose(fin)
 	t.touch()
 	t.armLocked()
 }

@@ -13,14 +13,14 @@ var (
 	largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
 )
 
-// buffer is a direction's one buffer, borrowed from a pool: small or large or, between uses, none.
-type buffer struct {
+// stdBuffer is a direction's one buffer, borrowed from a pool: small or large or, between uses, none.
+type stdBuffer struct {
 	small *[smallBuffer]byte
 	large *[largeBuffer]byte
 }
 
 // useFor returns the whole buffer, of the size for single frames or for bulk.
-func (b *buffer) useFor(bulk bool) []byte {
+func (b *stdBuffer) useFor(bulk bool) []byte {
 	if bulk {
 		if b.large == nil {
 			b.release()
@@ -35,12 +35,12 @@ func (b *buffer) useFor(bulk bool) []byte {
 	return b.small[:]
 }
 
-func (b *buffer) release() {
+func (b *stdBuffer) release() {
 	if b.small != nil {
 		smallBuffers.Put(b.small)
 	}
 	if b.large != nil {
 		largeBuffers.Put(b.large)
 	}
-	*b = buffer{}
+	*b = stdBuffer{}
 }

@@ -19,8 +19,8 @@ func TestIdleCountsFromTheLastByte(t *testing.T) {
 		}
 		synctest.Wait()
 		time.Sleep(3 * time.Second)
-		if got := r.tunnel.Stats().Idle; got != 3*time.Second {
-			t.Errorf("idle %v, want 3s", got)
+		if got, live := r.tunnel.Stats(); !live || got.Idle != 3*time.Second {
+			t.Errorf("idle %v, live %v, want 3s", got.Idle, live)
 		}
 		r.over(t, 45*time.Second, termination.IdleTimeout)
 		for _, leg := range []*fakeLeg{r.client, r.upstream} {

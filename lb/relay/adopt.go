@@ -1,0 +1,253 @@
+package relay
+
+import (
+	"net"
+	"slices"
+
+	"fairlead/lb/sys"
+	"fairlead/lb/termination"
+	"fairlead/tlsterm/record"
+)
+
+// parts are the legs of a session taken apart: connections, and what stands between them and the payload.
+type parts struct {
+	conns [2]net.Conn
+	tls   [2]*record.Handover // nil: the leg is plain
+}
+
+// takeApart takes both legs apart, or none: a leg over crypto/tls may be one that cannot be.
+func (g *Group) takeApart(s *Spec) (p parts, ok bool) {
+	legs := [2]Leg{s.Client, s.Upstream}
+	for _, leg := range legs {
+		if why := g.obstacle(leg); why != "" {
+			g.countObstacle(why)
+			return parts{}, false
+		}
+	}
+	// The upstream leg first: whether it really can is known only when it is done, while a client leg keeps its word.
+	for _, i := range []int{upstreamLeg, clientLeg} {
+		switch leg := legs[i].(type) {
+		case *connLeg:
+			p.conns[i] = leg.Conn
+		case Detacher:
+			p.conns[i], p.tls[i] = leg.Detach()
+			if p.tls[i] == nil {
+				g.countObstacle(leg.Obstacle())
+				return parts{}, false
+			}
+		}
+	}
+	return p, true
+}
+
+// obstacle says in a word why a leg is nothing for the event loop; "" if it is.
+func (g *Group) obstacle(leg Leg) string {
+	switch leg := leg.(type) {
+	case *connLeg:
+		switch c := leg.Conn.(type) {
+		case *net.TCPConn:
+			return ""
+		case *net.UnixConn:
+			if c.LocalAddr().Network() == "unix" {
+				return ""
+			}
+		}
+	case Detacher:
+		if g.options.NoRecord {
+			return "off"
+		}
+		return leg.Obstacle()
+	}
+	return "leg"
+}
+
+// adopt makes a tunnel of them. It runs on the caller's goroutine; the loop's takes over with the first event, which
+// the kernel gives for every new registration.
+func (l *loop) adopt(s *Spec, p parts) Tunnel {
+	owner := l.group.ownerNumber(s.Owner)
+	l.mu.Lock()
+	place, err := l.tunnels.take()
+	l.mu.Unlock()
+	if err != nil {
+		return l.reject(s, p, err)
+	}
+	t := l.tunnels.at(place)
+	t.reset(s, l.group.clock())
+	t.owner = owner
+	if err := l.install(t, p); err != nil {
+		l.mu.Lock()
+		l.tunnels.give(place)
+		l.mu.Unlock()
+		return l.reject(s, p, err)
+	}
+	l.bring(place, t, s, p)
+	return l.announce(place, t)
+}
+
+// announce shows a tunnel to the loop.
+func (l *loop) announce(place uint32, t *tunnel) Tunnel {
+	gen := t.gen.Add(1)
+	fds := t.fds // the loop may be at work on it once the first is registered
+	for leg, fd := range fds {
+		if err := l.poller.Add(int(fd), place, gen<<1|uint32(leg)); err != nil { //nolint:gosec // 0 or 1
+			l.post(func() {
+				if t := l.live(place, gen); t != nil {
+					l.stop(place, t, termination.ResourceExhausted, err)
+				}
+			})
+			break
+		}
+	}
+	return Tunnel{loop: l, place: place, gen: gen}
+}
+
+// install takes the descriptors and the record states into the slabs. On error nothing of it stays.
+func (l *loop) install(t *tunnel, p parts) error {
+	for i, c := range p.conns {
+		fd, err := sys.Take(c)
+		if err != nil {
+			if i > 0 {
+				sys.CloseDescriptor(int(t.fds[0]))
+			}
+			return err
+		}
+		t.fds[i] = int32(fd) //nolint:gosec // a descriptor
+	}
+	for i, h := range p.tls {
+		if h == nil {
+			continue
+		}
+		if err := l.keepState(t, i, &h.State); err != nil {
+			for _, fd := range t.fds {
+				sys.CloseDescriptor(int(fd))
+			}
+			l.dropStates(t)
+			return err
+		}
+	}
+	for _, h := range p.tls {
+		if h != nil {
+			h.State.Wipe()
+		}
+	}
+	return nil
+}
+
+// keepState copies a record state into the slab; the caller wipes its own.
+func (l *loop) keepState(t *tunnel, leg int, s *record.State) error {
+	l.mu.Lock()
+	i, err := l.states.take()
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	*l.states.at(i) = *s
+	t.tls[leg] = i + 1
+	return nil
+}
+
+// dropStates wipes a tunnel's keys.
+func (l *loop) dropStates(t *tunnel) {
+	for leg, n := range t.tls {
+		if n == 0 {
+			continue
+		}
+		l.states.at(n - 1).Wipe()
+		l.mu.Lock()
+		l.states.give(n - 1)
+		l.mu.Unlock()
+		t.tls[leg] = 0
+	}
+}
+
+// bring puts what comes along where the loop looks for it.
+func (l *loop) bring(place uint32, t *tunnel, s *Spec, p parts) {
+	e := extra{bound: s.Bound, prefix: [2][]byte{s.Up, s.Down}}
+	some := s.Bound != nil || len(s.Up)+len(s.Down) > 0
+	for i, h := range p.tls {
+		if h == nil {
+			continue
+		}
+		if len(h.Plaintext) > 0 {
+			e.prefix[i] = append(slices.Clip(e.prefix[i]), h.Plaintext...)
+			some = true
+		}
+		e.ciphertext[i] = h.Ciphertext
+		some = some || len(h.Ciphertext) > 0
+	}
+	if !some {
+		return
+	}
+	l.mu.Lock()
+	l.extras[place] = e
+	l.mu.Unlock()
+	t.flags |= prefixed // for now: there is something
+}
+
+// reject ends a session for which there is no room.
+func (l *loop) reject(s *Spec, p parts, err error) Tunnel {
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+	for _, h := range p.tls {
+		if h != nil {
+			h.State.Wipe()
+		}
+	}
+	owner, ref := s.Owner, s.Ref
+	l.post(func() {
+		owner.Ended(ref, Result{Cause: termination.ResourceExhausted, Err: err})
+		l.group.ended()
+	})
+	return Tunnel{}
+}
+
+// welcome is the loop's first look at a tunnel. It reports whether the tunnel is still there.
+func (l *loop) welcome(place uint32, t *tunnel) bool {
+	t.flags &^= fresh
+	if t.has(prefixed) {
+		l.unpack(place, t)
+	}
+	l.arm(place, t)
+	if t.has(bounded) && !t.ways[up].has(over) {
+		if _, end := l.bounds[place].Take(nil); end != nil {
+			if o := l.readFailed(place, t, up, end); o != onward {
+				return o != gone
+			}
+		}
+	}
+	for w := range t.ways {
+		way := &t.ways[w]
+		waits := t.has(prefixed) || way.held != 0 || way.has(buffered|endOrderly|endBare)
+		if waits && !l.pump(place, t, w) {
+			return false
+		}
+	}
+	return l.settle(place, t)
+}
+
+// unpack takes in what came along.
+func (l *loop) unpack(place uint32, t *tunnel) {
+	l.mu.Lock()
+	e := l.extras[place]
+	delete(l.extras, place)
+	l.mu.Unlock()
+	t.flags &^= prefixed
+	if e.resumed != nil {
+		l.restore(place, t, e.resumed)
+	}
+	if e.bound != nil {
+		t.flags |= bounded
+		l.bounds[place] = e.bound
+	}
+	if len(e.prefix[up])+len(e.prefix[down]) > 0 {
+		t.flags |= prefixed
+		l.prefixes[place] = &e.prefix
+	}
+	for w, b := range e.ciphertext {
+		if len(b) > 0 && !t.ways[w].has(over) {
+			t.ways[w].partial = l.buffers.hold(b, 0)
+			t.ways[w].set(buffered)
+		}
+	}
+}
