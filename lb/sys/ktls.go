@@ -24,13 +24,16 @@ import (
 //   - Each send without MSG_MORE ends a record, and so does the end of each splice: 21 to 29 bytes a record, so send
 //     what there is in one call. MSG_MORE and SPLICE_F_MORE keep the record open, unsealed and unsent, until another
 //     send: never on interactive streams.
-//   - A splice with a short count may leave a record open too (the pages that were to follow are still in the pipe):
-//     splice the rest before anything else is sent, a control record above all. Before one, Linux closes an open
-//     record, and when the buffer is full just then it forgets the content type [tls_process_cmsg].
+//   - A splice with a short count may leave a record open too, for the pages that are still in the pipe: splice the rest
+//     before anything else is sent, a control record above all. Linux closes an open record for it, but does not look
+//     at the content type if that met a full buffer [tls_process_cmsg], and relies on the buffer being full ever after.
 //   - EINTR comes before anything was taken [tx_lock]: again.
 //   - The end: everything sent, then SendKTLSControl with close_notify until it was taken, then wait until
 //     KTLSMeter.Pending says 0, then shutdown(2) or close(2). Either throws away what the TLS layer still holds, in the
-//     middle of a record. EPOLLOUT is no sign that it holds nothing, and SIOCOUTQ does not count what it holds.
+//     middle of a record; SIOCOUTQ does not count it. There is no event for the layer being empty: the kernel moves on
+//     what it holds in a worker of its own, at the same time as it reports EPOLLOUT, so ask then, and if it was too
+//     early again by a timer of some milliseconds, not by EPOLLOUT, which is true all the while. A connection that
+//     breaks never gets to 0; EPOLLERR or EPOLLHUP tells.
 //   - A fatal error of the TLS layer stays: EBADMSG (sealing failed) or what TCP said. The peer has got whole records
 //     up to there and perhaps a part of one; nothing can follow, not even an alert.
 
@@ -102,7 +105,7 @@ func (k *KTLSKeys) encode(info *cryptoInfo) (int, error) {
 // AttachKTLS puts the kernel's TLS layer on a connected TCP socket (TCP_ULP). Until SetKTLSTx it passes bytes through,
 // so a caller that gets no further goes on as before. Errors: ENOENT if the layer is not there (CONFIG_TLS; Linux
 // loads the module by itself only for CAP_NET_ADMIN, so `modprobe tls` at boot), ENOTCONN if the connection is not
-// established, EEXIST if it was attached before.
+// established or the peer has sent FIN, EEXIST if it was attached before.
 func AttachKTLS(fd int) error {
 	return os.NewSyscallError("setsockopt TCP_ULP", unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_ULP, "tls"))
 }

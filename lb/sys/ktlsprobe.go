@@ -52,7 +52,7 @@ func (s KTLSSupport) Has(version, suite uint16) bool {
 
 // ProbeKTLS tries the kernel's TLS layer on loopback connections, and compares each record with the one that it should
 // have made: small ones, one out of a pipe (splice(2)), as many as fill the socket buffer, an alert, and the orderly
-// end. It is for the start of a program: a few milliseconds, a hundred kilobytes, two seconds at most (or the context's
+// end. It is for the start of a program: a few milliseconds, two seconds at most (or the context's
 // deadline); no descriptor or goroutine stays.
 func ProbeKTLS(ctx context.Context) KTLSSupport {
 	ctx, cancel := context.WithTimeout(ctx, probePatience)
@@ -167,7 +167,7 @@ func newKTLSProbe(ctx context.Context, version, suite uint16) (*ktlsProbe, error
 	return p, nil
 }
 
-// loopback returns the two ends of a connection, out with a small send buffer, both with the context's deadline.
+// loopback returns the two ends of a connection with the context's deadline.
 func loopback(ctx context.Context) (out, in *net.TCPConn, err error) {
 	listeners, err := Listen(ctx, "127.0.0.1:0", ListenOptions{})
 	if err != nil {
@@ -178,6 +178,13 @@ func loopback(ctx context.Context) (out, in *net.TCPConn, err error) {
 	deadline, _ := ctx.Deadline()
 	if tcp, ok := l.(interface{ SetDeadline(time.Time) error }); ok {
 		_ = tcp.SetDeadline(deadline)
+	}
+	// A small window and small segments, so that the socket buffer is soon full and has no room in the middle of a record.
+	err = control(l, func(fd int) error {
+		return errors.Join(setInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<10), setInt(fd, unix.IPPROTO_TCP, unix.TCP_MAXSEG, 1460))
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	dialled, err := Dialer(DialOptions{}).DialContext(ctx, "tcp", l.Addr().String())
 	if err != nil {
@@ -195,9 +202,7 @@ func loopback(ctx context.Context) (out, in *net.TCPConn, err error) {
 		}
 		_ = accepted.Close() // somebody else found the port
 	}
-	// Buffers that are soon full; one that the kernel does not grant only takes longer.
-	_, _ = out.SetWriteBuffer(16<<10), in.SetReadBuffer(64<<10)
-	_, _ = out.SetDeadline(deadline), in.SetDeadline(deadline)
+	_, _, _ = out.SetWriteBuffer(16<<10), out.SetDeadline(deadline), in.SetDeadline(deadline)
 	return out, in, nil
 }
 
@@ -276,7 +281,7 @@ func (p *ktlsProbe) control(contentType byte, b []byte) error {
 
 // fill sends until the socket takes no more, with nobody reading, and then reads all of it.
 func (p *ktlsProbe) fill() error {
-	chunk := bytes.Repeat([]byte("0123456789abcdef"), 320) // 5 KiB: ends of records and of pages do not meet
+	chunk := bytes.Repeat([]byte("0123456789abcdef"), 1024) // as much as a record carries
 	var err error
 	for sent := 0; err == nil; {
 		var n int

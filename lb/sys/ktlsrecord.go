@@ -38,7 +38,7 @@ func probeKeys(version, suite uint16) KTLSKeys {
 }
 
 // chachaRecords are the records of probeKeys at probeSeq and after it: probeData, probePiped, close_notify. The standard
-// library has no ChaCha20-Poly1305 of its own to make them with; TestProbeRecords makes crypto/tls read them.
+// library has no ChaCha20-Poly1305 to make them with. A kernel that makes these is understood by crypto/tls (TestKTLSHandover).
 var chachaRecords = map[uint16][3]string{
 	tls.VersionTLS12: {
 		"17030300208e670bff1a7e78484a174aade5e0ec3ce1231aa752b762cff33f4a0da88c75c1",

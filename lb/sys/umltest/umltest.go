@@ -82,7 +82,8 @@ func find() (p programs, err error) {
 	return p, nil
 }
 
-// build makes the test binary of a package and returns the package's directory. It is static, so that it needs nothing.
+// build makes the test binary of a package and returns the package's directory. It is static, so that it needs nothing,
+// and without the race detector, whose shadow memory does not fit into the machine's address space (ENOMEM).
 func build(ctx context.Context, pkg, binary string) (home string, err error) {
 	list := exec.CommandContext(ctx, "go", "list", "-f", "{{.Dir}}", pkg)
 	dir, err := list.Output()
