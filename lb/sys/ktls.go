@@ -152,7 +152,7 @@ func KTLSTxSeq(fd int, suite uint16) (uint64, error) {
 
 // SendKTLSControl sends b, 1 to 16384 bytes, as one record of another content type than application data: an alert (21)
 // or a handshake message (22). It is taken whole or not at all: EAGAIN if the socket buffer is full, then again after
-// EPOLLOUT. It must not follow an open record.
+// EPOLLOUT. It must not follow an open record. A meter is to be told (KTLSMeter.Took).
 func SendKTLSControl(fd int, contentType byte, b []byte) error {
 	var control [unix.SizeofCmsghdr + 8]byte // CmsgSpace(1)
 	h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
