@@ -119,6 +119,8 @@ curl curl
 nginx nginx
 strace strace
 prlimit util-linux
+linux.uml user-mode-linux
+busybox busybox-static
 endef
 export NEEDS
 need-tests: need-go

@@ -29,6 +29,7 @@ var arrows = map[string]string{
 	"lb/relay":           "lb/sys lb/termination",
 	"lb/relay/relaytest": "lb/relay lb/sys lb/termination go.uber.org/goleak",
 	"lb/sys":             "syscall golang.org/x/sys",
+	"lb/sys/umltest":     "syscall golang.org/x/sys",
 	"lb/termination":     "",
 
 	"tlsterm":            "github.com/fsnotify/fsnotify",
