@@ -113,7 +113,7 @@ func BenchmarkEdge(b *testing.B) {
 	if p.Workloads, err = ParseWorkloads(*chosen); err != nil {
 		b.Fatal(err)
 	}
-	fmt.Fprintf(os.Stdout, "this takes about %s\n", p.Estimate().Round(time.Minute/2))
+	fmt.Fprintf(os.Stdout, "this takes about %s\n", p.Estimate().Round(10*time.Second))
 	report, err := Run(ctx, p)
 	if err != nil {
 		b.Fatal(err)

@@ -27,7 +27,7 @@ var goals = []goal{
 	{work: "CPU, TLS echo, paced", workload: WorkloadEchoPaced, figure: ofPeers, to: betterPeer, reach: 0.7},
 	{work: "CPU, plain echo, saturated", workload: WorkloadEchoPlain, figure: ofPeers, to: betterPeer, reach: 0.8},
 	{work: "CPU, GiB down, TLS", workload: WorkloadDown, figure: ofPeers, to: betterPeer, reach: 0.9},
-	{work: "CPU, GiB down, plain", workload: WorkloadDownPlain, figure: ofHAProxy, to: "of haproxy, splice-auto", reach: 0.9},
+	{work: "CPU, GiB down, plain", workload: WorkloadDownPlain, figure: ofHAProxy, to: "of haproxy, splicing", reach: 0.9},
 	{work: "CPU, new wss connection", workload: WorkloadConnect, figure: ofPeers, to: betterPeer, reach: 0.8},
 	{work: "p99 latency, half load", workload: WorkloadLatency, figure: ofPeers, to: betterPeer, reach: 1},
 	{work: "CPU, echo, many tunnels", workload: WorkloadScale, figure: cost, to: "of few tunnels", reach: 1.2},

@@ -105,3 +105,18 @@ func (r Report) slowest(w Workload, round int) float64 {
 	}
 	return spreadOf(rates).Min
 }
+
+// noisy is the share of all cores in percent from which on other processes are taken to disturb a measurement: they
+// take from the caches and the time that the edge would have had.
+const noisy = 10
+
+// Disturbed is how many samples were taken while the rest of the machine was not quiet.
+func (r Report) Disturbed() int {
+	n := 0
+	for _, s := range r.Samples {
+		if s.Usage.Wall > 0 && s.Usage.share(s.Usage.other()) > noisy {
+			n++
+		}
+	}
+	return n
+}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ func sampleReport() Report {
 	for round, costs := range costs {
 		for i, e := range p.Edges {
 			cost := time.Duration(costs[i]) * time.Second
-			usage := Usage{Work: 5 * time.Second, Wall: 10 * time.Second, Edge: cost, Host: cost + time.Second}
+			usage := Usage{Work: 5 * time.Second, Wall: 20 * time.Second, Edge: cost, Host: cost + time.Second}
 			s := Sample{Edge: e.Name, Round: round, Count: 1000, Usage: usage, P99: cost}
 			for _, w := range []Workload{WorkloadConnect, WorkloadEcho, WorkloadLatency} {
 				s.Workload = w
@@ -157,6 +158,21 @@ func TestShares(t *testing.T) {
 	// Ticks of different processes are rounded apart, so the parts may be more than the whole.
 	if got := (Usage{Edge: 20, Host: 10}).other(); got != 0 {
 		t.Errorf("other is %v, want 0", got)
+	}
+}
+
+func TestDisturbed(t *testing.T) {
+	r := sampleReport()
+	if got := r.Disturbed(); got != 0 {
+		t.Errorf("%d on a quiet machine, want 0", got)
+	}
+	r.Samples[0].Usage.Host += time.Duration(runtime.NumCPU()) * r.Samples[0].Usage.Wall
+	if got := r.Disturbed(); got != 1 {
+		t.Errorf("%d, want 1", got)
+	}
+	var text strings.Builder
+	if err := r.Write(&text); err != nil || !strings.Contains(text.String(), "1 of 34 samples") {
+		t.Errorf("%v, it is not said in\n%s", err, text.String())
 	}
 }
 

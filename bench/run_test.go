@@ -84,11 +84,11 @@ func TestConfigurations(t *testing.T) {
 		{
 			name: "nginx", edge: Edge{Name: "nginx", Template: "nginx.conf"}, settings: settings{TLS: true},
 			want:    []string{"worker_processes 3;", "worker_connections 1400;", "server 127.0.0.1:2;", "127.0.0.1:1 ssl reuseport", "proxy_buffer_size 4k;"},
-			wantNot: []string{"64k"},
+			wantNot: []string{"256k"},
 		},
 		{
 			name: "nginx, downloads", edge: Edge{Name: "nginx", Template: "nginx.conf"}, settings: settings{Bulk: true},
-			want: []string{"127.0.0.1:1 reuseport", "proxy_buffer_size 64k;"}, wantNot: []string{"ssl_"},
+			want: []string{"127.0.0.1:1 reuseport", "proxy_buffer_size 256k;"}, wantNot: []string{"ssl_"},
 		},
 		{
 			name: "haproxy", edge: Edge{Name: "haproxy", Template: "haproxy.cfg"}, settings: settings{TLS: true},
@@ -96,11 +96,11 @@ func TestConfigurations(t *testing.T) {
 		},
 		{
 			name: "haproxy, downloads", edge: Edge{Name: "haproxy", Template: "haproxy.cfg"}, settings: settings{Bulk: true},
-			want: []string{"option splice-auto"}, wantNot: []string{" crt "},
+			want: []string{"option splice-auto", "pipesize"}, wantNot: []string{" crt ", "bufsize"},
 		},
 		{
 			name: "haproxy, downloads with TLS", edge: Edge{Name: "haproxy", Template: "haproxy.cfg"}, settings: settings{TLS: true, Bulk: true},
-			want: []string{" crt "}, wantNot: []string{"option splice"},
+			want: []string{" crt ", "bufsize"}, wantNot: []string{"option splice", "pipesize"},
 		},
 		{
 			name: "fairlead", edge: Edge{Name: "fairlead", Template: "fairlead.yaml"}, settings: settings{TLS: true},

@@ -43,6 +43,10 @@ func (r Report) format(text *strings.Builder) {
 	}
 	fmt.Fprint(text, "\nratio: cost divided by that of the better peer in the same round, median (lowest to highest)\n"+
 		"edge, backend, load, other: shares of all cores; other is the rest of the machine\n")
+	if n := r.Disturbed(); n > 0 {
+		fmt.Fprintf(text, "%d of %d samples were taken while other processes used more than %d%% of the cores: do not trust them\n",
+			n, len(r.Samples), noisy)
+	}
 	r.formatGoals(text)
 }
 
@@ -87,10 +91,10 @@ func (r Report) formatWork(text *strings.Builder, w Workload) {
 		share := func(part func(Usage) time.Duration) string {
 			return fmt.Sprintf("%.0f%%", median(func(s Sample) float64 { return s.Usage.share(part(s.Usage)) }))
 		}
-		fmt.Fprintf(text, "%s\t%.2f\t%s\t%.*f\t%.*f\t%.2f\t%.2f\t%s\t%s\t%s\t%s\t%d\t\n",
+		fmt.Fprintf(text, "%s\t%.2f\t%s\t%.*f\t%.*f\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t\n",
 			e.Name, median(Sample.Cost), ratio(r.Ratio(w, e.Name)),
 			k.digits(), median(Sample.perCPU), k.digits(), median(Sample.Rate),
-			median(func(s Sample) float64 { return milliseconds(s.P50) }), median(p99),
+			latency(median(func(s Sample) float64 { return milliseconds(s.P50) })), latency(median(p99)),
 			share(Usage.edge), share(Usage.backend), share(Usage.load), share(Usage.other), r.Invalid(w, e.Name))
 	}
 }
@@ -101,6 +105,14 @@ func ratio(s Spread) string {
 		return "-\t"
 	}
 	return fmt.Sprintf("%.2f\t(%.2f to %.2f)", s.Median, s.Min, s.Max)
+}
+
+// latency is a cell; a download has none.
+func latency(ms float64) string {
+	if ms == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", ms)
 }
 
 func (r Report) formatIdle(text *strings.Builder, w Workload) {

@@ -69,9 +69,8 @@ type kind struct {
 	// cost is what is compared, in unit; metric is that unit in benchstat's spelling.
 	cost         func(Sample) float64
 	unit, metric string
-	// per is how much of Sample.Count, called things, is one of what rates and costs are given for; 0 is 1.
-	per    float64
-	things string
+	// per is how much of Sample.Count is one of what rates and costs are given for; 0 is 1.
+	per float64
 	// plain leaves TLS out.
 	plain bool
 	// bulk has edges configured for much data on few tunnels.

@@ -87,16 +87,17 @@ func (e *echoer) order(h ws.Header) (Order, error) {
 // deliver sends what was ordered. The pattern goes to the kernel from where it is: one writev(2) a frame.
 func (e *echoer) deliver(o Order) error {
 	header := make([]byte, 0, ws.MaxHeader)
-	pieces := make(net.Buffers, 0, 3)
+	pieces := make([][]byte, 0, 3) // WriteTo takes its receiver apart, so this is where the memory stays.
 	for end := o.Offset + o.Count; o.Offset < end; {
 		length := min(end-o.Offset, StreamFrame)
 		header = ws.AppendHeader(header[:0], ws.Header{Final: true, Opcode: ws.OpBinary, Length: length})
-		frame := append(pieces[:0], header)
+		pieces = append(pieces[:0], header)
 		for last := o.Offset + length; o.Offset < last; {
 			piece := pattern.At(o.Offset, int(last-o.Offset))
-			frame = append(frame, piece)
+			pieces = append(pieces, piece)
 			o.Offset += int64(len(piece))
 		}
+		frame := net.Buffers(pieces)
 		if _, err := frame.WriteTo(e.conn); err != nil {
 			return err
 		}
