@@ -8,6 +8,7 @@ GOLANGCI_VERSION   := v2.15.0
 BENCHSTAT_VERSION  := v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME           ?= 20s
 BENCHCOUNT         ?= 6
+EDGEFLAGS          ?=
 
 # Tools are built with the Go of go.mod: the linter reads no newer Go than it was built with.
 GO_OF_MODULE := $(shell awk '/^go / {v = "go" $$2} /^toolchain / {v = $$2} END {print v}' go.mod)
@@ -61,8 +62,8 @@ bench: need-go $(BENCHSTAT) ## run the benchmarks BENCHCOUNT (6) times and summa
 	$(GO) test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./... | tee bin/bench.txt
 	$(BENCHSTAT) bin/bench.txt
 
-bench-edge: build ## compare whole edges, fairlead with nginx and haproxy where installed (4 minutes)
-	FAIRLEAD_BINARY=$(PLAIN_BINARY) $(GO) test ./bench -run '^$$' -bench Edge -benchtime 1x -timeout 20m
+bench-edge: build ## compare whole edges, fairlead with nginx and haproxy where installed (12 minutes; EDGEFLAGS='-workloads echo,idle')
+	FAIRLEAD_BINARY=$(PLAIN_BINARY) $(GO) test ./bench -run '^$$' -bench Edge -benchtime 1x -timeout 60m $(EDGEFLAGS)
 
 fmt: need-go ## format the Go files
 	@$(GO_FILES) | xargs -0 "$$($(GO) env GOROOT)/bin/gofmt" -w

@@ -36,7 +36,7 @@ var arrows = map[string]string{
 	"tlsterm/record":     "golang.org/x/crypto",
 	"tlsterm/selfsigned": "",
 
-	"bench/...": "bench/... lb/daemon config tlsterm/selfsigned syscall golang.org/x/sys go.uber.org/zap",
+	"bench/...": "bench/... lb/daemon config tlsterm/selfsigned syscall github.com/HdrHistogram/hdrhistogram-go golang.org/x/sys go.uber.org/zap",
 }
 
 // listed is what `go list` says of a package.

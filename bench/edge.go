@@ -27,6 +27,10 @@ type Edge struct {
 	Template string
 	// Affinity keeps a client address with its backend, where the template knows how.
 	Affinity bool
+	// Peer says that it is somebody else's: the cheapest peer of a round is what costs are compared to.
+	Peer bool
+	// Only are the workloads that it is measured with; empty: all.
+	Only []Workload
 	// Version are the arguments that make it print its version.
 	Version []string
 }
@@ -37,16 +41,23 @@ func Fairlead(program string) []Edge {
 		Name: "fairlead", Program: program, Args: []string{"run", "-c", configFile},
 		Template: "fairlead.yaml", Version: []string{"version"},
 	}
+	// Affinity is looked at once a connection; where connections only last, there is no difference to see.
 	sticky := plain
-	sticky.Name, sticky.Affinity = "fairlead+affinity", true
+	sticky.Name, sticky.Affinity, sticky.Only = "fairlead+affinity", true, []Workload{WorkloadConnect, WorkloadEcho}
 	return []Edge{plain, sticky}
 }
+
+// Names of peers, and of their programs.
+const (
+	nginx   = "nginx"
+	haproxy = "haproxy"
+)
 
 // Peers are the other edges that are installed, and the names of those that are not.
 func Peers() (found []Edge, missing []string) {
 	all := []Edge{
-		{Name: "nginx", Args: []string{"-e", "stderr", "-c", configFile}, Template: "nginx.conf", Version: []string{"-v"}},
-		{Name: "haproxy", Args: []string{"-db", "-f", configFile}, Template: "haproxy.cfg", Version: []string{"-v"}},
+		{Name: nginx, Args: []string{"-e", "stderr", "-c", configFile}, Template: "nginx.conf", Version: []string{"-v"}},
+		{Name: haproxy, Args: []string{"-db", "-f", configFile}, Template: "haproxy.cfg", Version: []string{"-v"}},
 	}
 	for _, e := range all {
 		file, ok := installed(e.Name)
@@ -54,7 +65,7 @@ func Peers() (found []Edge, missing []string) {
 			missing = append(missing, e.Name)
 			continue
 		}
-		e.Program = file
+		e.Program, e.Peer = file, true
 		found = append(found, e)
 	}
 	return found, missing
@@ -76,11 +87,24 @@ type settings struct {
 	Listen, Backend string
 	// Folder holds cert.pem, key.pem and, both in one, bundle.pem; the edge may write there.
 	Folder string
-	// Cores is how many workers or threads to run, Descriptors how many descriptors each may have.
-	Cores, Descriptors int
+	// Cores is how many workers or threads to run, Descriptors how many descriptors each may have, Tunnels how many may
+	// be open in all.
+	Cores, Descriptors, Tunnels int
 	// Affinity is the edge's.
 	Affinity bool
+	// TLS says whether clients use it, Bulk that few tunnels carry much.
+	TLS, Bulk bool
 }
+
+// Connections is how many nginx counts if one worker gets all: both sides of every tunnel.
+func (s settings) Connections() int { return 2 * s.Tunnels }
+
+// spareDescriptors is how many descriptors an edge may need for other things than tunnels, its pipes for splice(2) and
+// what it keeps back among them.
+const spareDescriptors = 1024
+
+// spareTunnels is how many connections beyond those of a workload may be open, such as ones that are being closed.
+const spareTunnels = 256
 
 // writeConfig makes the configuration of e in the folder of s and returns its file.
 func (e Edge) writeConfig(s settings) (string, error) {

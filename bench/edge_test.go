@@ -22,8 +22,10 @@ import (
 const programFile = "FAIRLEAD_BINARY"
 
 var (
-	rounds = flag.Int("rounds", DefaultPlan().Rounds, "how often BenchmarkEdge measures each edge")
-	only   = flag.String("edges", "", "the edges that BenchmarkEdge measures, separated by commas (default: all installed)")
+	rounds       = flag.Int("rounds", DefaultPlan().Rounds, "how often BenchmarkEdge measures each edge")
+	memoryRounds = flag.Int("memory-rounds", DefaultPlan().MemoryRounds, "in how many of the rounds BenchmarkEdge measures memory")
+	only         = flag.String("edges", "", "the edges that BenchmarkEdge measures, separated by commas (default: all installed)")
+	chosen       = flag.String("workloads", "", fmt.Sprintf("what BenchmarkEdge measures, separated by commas (default: all of %v)", Workloads))
 )
 
 func TestMain(m *testing.M) {
@@ -66,15 +68,24 @@ func plan(t testing.TB) Plan {
 func TestEdgeSmoke(t *testing.T) {
 	p := plan(t)
 	p.Edges = Fairlead(fairlead(t))
-	p.Rounds = 1
+	p.Rounds, p.Warmups = 1, 4
 	p.Connect = Connect{Connections: 50, Concurrency: 4}
 	p.Echo = Echo{Tunnels: 8, Duration: 200 * time.Millisecond}
+	p.Paced = Paced{Tunnels: 10, Rate: 500, Duration: 200 * time.Millisecond}
+	p.Latency = Latency{Paced: Paced{Tunnels: 8, Duration: 200 * time.Millisecond}, Share: 0.01}
+	p.Down = Down{Tunnels: 2, Bytes: 1 << 20}
+	p.DownPlain = p.Down
 	p.Idle = Idle{Tunnels: 20, Settle: 10 * time.Millisecond}
+	p.Scale = Scale{Few: 2, Some: 5, Many: 10, Rate: 500, Duration: 100 * time.Millisecond, Settle: 10 * time.Millisecond}
 	report, err := Run(t.Context(), p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := len(report.Samples), len(p.Edges)*len(Workloads); got != want {
+	want := 0
+	for _, w := range Workloads {
+		want += len(p.edges(w))
+	}
+	if got := len(report.Samples); got != want {
 		t.Errorf("%d samples, want %d", got, want)
 	}
 	for _, s := range report.Samples {
@@ -91,13 +102,18 @@ func TestEdgeSmoke(t *testing.T) {
 // benchstat reads. One iteration is one run; it takes minutes, so it is asked for by name.
 func BenchmarkEdge(b *testing.B) {
 	if !strings.Contains(flag.Lookup("test.bench").Value.String(), "Edge") {
-		b.Skip("run it with -bench Edge -benchtime 1x -timeout 20m")
+		b.Skip("run it with -bench Edge -benchtime 1x -timeout 40m")
 	}
 	ctx, release := signal.NotifyContext(b.Context(), os.Interrupt, syscall.SIGTERM)
 	defer release()
 	p := plan(b)
-	p.Rounds, p.Progress = *rounds, os.Stdout
+	p.Rounds, p.MemoryRounds, p.Progress = *rounds, *memoryRounds, os.Stdout
 	p.Edges = edges(b)
+	var err error
+	if p.Workloads, err = ParseWorkloads(*chosen); err != nil {
+		b.Fatal(err)
+	}
+	fmt.Fprintf(os.Stdout, "this takes about %s\n", p.Estimate().Round(10*time.Second))
 	report, err := Run(ctx, p)
 	if err != nil {
 		b.Fatal(err)
@@ -105,20 +121,17 @@ func BenchmarkEdge(b *testing.B) {
 	if err := report.Write(os.Stdout); err != nil {
 		b.Fatal(err)
 	}
-	for _, w := range Workloads {
-		for _, e := range p.Edges {
+	for _, w := range p.workloads() {
+		for _, e := range p.edges(w) {
 			b.Run(fmt.Sprintf("workload=%s/edge=%s", w, e.Name), func(b *testing.B) {
 				b.ReportMetric(0, "ns/op") // Leaves it out: an iteration means nothing here.
-				b.ReportMetric(report.Over(w, e.Name, Sample.Cost).Median, metrics[w])
-				b.ReportMetric(report.Ratio(w, e.Name).Median, "ratio")
+				b.ReportMetric(report.Over(w, e.Name, Sample.Cost).Median, w.kind().metric)
+				if ratio := report.Ratio(w, e.Name); ratio.N > 0 {
+					b.ReportMetric(ratio.Median, "ratio")
+				}
 			})
 		}
 	}
-}
-
-// metrics are the units of Cost in benchstat's spelling.
-var metrics = map[Workload]string{
-	WorkloadConnect: "CPU-us/conn", WorkloadEcho: "CPU-us/echo", WorkloadIdle: "B/tunnel",
 }
 
 // edges are those that were asked for and are installed.

@@ -7,13 +7,14 @@ import (
 	"runtime"
 )
 
-// Workloads are what Run measures, in this order.
-var Workloads = []Workload{WorkloadConnect, WorkloadEcho, WorkloadIdle}
+var (
+	errNothing     = errors.New("no edge to measure")
+	errDescriptors = errors.New("too few descriptors a process (ulimit -n)")
+)
 
-var errNothing = errors.New("no edge to measure")
-
-// Run makes the measurements of p. Each is made on a freshly started edge. The first wrong echo, failed connection or
-// edge that ends by itself fails the run. Whatever it starts has ended when it returns.
+// Run makes the measurements of p. Each is made on a freshly started edge. The first wrong or missing byte, failed
+// connection or edge that ends by itself fails the run; being slow does not. Whatever it starts has ended when it
+// returns.
 func Run(ctx context.Context, p Plan) (report Report, err error) {
 	if len(p.Edges) == 0 {
 		return report, errNothing
@@ -24,6 +25,9 @@ func Run(ctx context.Context, p Plan) (report Report, err error) {
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	report = Report{Plan: p, Cores: runtime.NumCPU()}
+	if err := p.fits(l.descriptors); err != nil {
+		return report, err
+	}
 	for _, e := range p.Edges {
 		version, err := e.version()
 		if err != nil {
@@ -32,8 +36,11 @@ func Run(ctx context.Context, p Plan) (report Report, err error) {
 		report.Versions = append(report.Versions, version)
 	}
 	for round := range p.Rounds {
-		for _, w := range Workloads {
-			samples, err := l.round(ctx, p, w, round)
+		for _, w := range p.workloads() {
+			if round >= p.rounds(w) {
+				continue
+			}
+			samples, err := l.round(ctx, report.planFor(w, round), w, round)
 			report.Samples = append(report.Samples, samples...)
 			if err != nil {
 				return report, err
@@ -43,11 +50,31 @@ func Run(ctx context.Context, p Plan) (report Report, err error) {
 	return report, nil
 }
 
+// fits says whether the edges of p get by with so many descriptors: two a tunnel.
+func (p Plan) fits(descriptors int) error {
+	for _, w := range p.workloads() {
+		if need := 2*(p.tunnels(w)+spareTunnels) + spareDescriptors/2; need > descriptors {
+			return fmt.Errorf("%w: %s needs %d of them, there are %d", errDescriptors, w, need, descriptors)
+		}
+	}
+	return nil
+}
+
+// planFor is the plan with what depends on what this round has found so far.
+func (r Report) planFor(w Workload, round int) Plan {
+	p := r.Plan
+	if w == WorkloadLatency && p.Latency.Rate == 0 {
+		p.Latency.Rate = p.Latency.Share * r.slowest(WorkloadEcho, round)
+	}
+	return p
+}
+
 // round measures every edge once, another one first in each round.
 func (l *lab) round(ctx context.Context, p Plan, w Workload, round int) ([]Sample, error) {
 	var samples []Sample
-	for i := range p.Edges {
-		e := p.Edges[(round+i)%len(p.Edges)]
+	edges := p.edges(w)
+	for i := range edges {
+		e := edges[(round+i)%len(edges)]
 		s, err := l.measure(ctx, p, w, e)
 		if err != nil {
 			return samples, fmt.Errorf("%s, round %d: %w", w, round+1, err)
@@ -62,7 +89,7 @@ func (l *lab) round(ctx context.Context, p Plan, w Workload, round int) ([]Sampl
 }
 
 func (l *lab) measure(ctx context.Context, p Plan, w Workload, e Edge) (Sample, error) {
-	r, err := l.start(ctx, e)
+	r, err := l.start(ctx, e, w, p.tunnels(w))
 	if err != nil {
 		return Sample{}, err
 	}

@@ -31,7 +31,7 @@ func TestBrokenEdges(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = l.start(t.Context(), tt.edge)
+			_, err = l.start(t.Context(), tt.edge, WorkloadEcho, 1)
 			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("got %v, want %v with %q", err, tt.want, tt.says)
 			}
@@ -57,24 +57,64 @@ func TestNoEdges(t *testing.T) {
 	}
 }
 
+func TestTooFewDescriptors(t *testing.T) {
+	p := DefaultPlan()
+	if err := p.fits(20_000); err != nil {
+		t.Errorf("the default plan: %v", err)
+	}
+	if err := p.fits(10_000); !errors.Is(err, errDescriptors) || !strings.Contains(err.Error(), "idle") {
+		t.Errorf("half of that: %v, want errDescriptors by idle", err)
+	}
+	p.Workloads = []Workload{WorkloadConnect}
+	if err := p.fits(10_000); err != nil {
+		t.Errorf("connections only: %v", err)
+	}
+}
+
 // TestConfigurations fills in every template.
 func TestConfigurations(t *testing.T) {
-	s := settings{
-		Listen: "127.0.0.1:1", Backend: "127.0.0.1:2", Folder: t.TempDir(), Cores: 3, Descriptors: 1024,
-	}
+	folder := t.TempDir()
 	tests := []struct {
-		name string
-		edge Edge
-		want []string
+		name     string
+		edge     Edge
+		settings settings
+		want     []string
+		wantNot  []string
 	}{
-		{name: "nginx", edge: Edge{Name: "a", Template: "nginx.conf"}, want: []string{"worker_processes 3;", "server 127.0.0.1:2;"}},
-		{name: "haproxy", edge: Edge{Name: "b", Template: "haproxy.cfg"}, want: []string{"nbthread 3", "bind 127.0.0.1:1 "}},
-		{name: "fairlead", edge: Edge{Name: "c", Template: "fairlead.yaml"}, want: []string{"round_robin"}},
-		{name: "fairlead+affinity", edge: Edge{Name: "d", Template: "fairlead.yaml", Affinity: true}, want: []string{"maglev"}},
+		{
+			name: "nginx", edge: Edge{Name: "nginx", Template: "nginx.conf"}, settings: settings{TLS: true},
+			want:    []string{"worker_processes 3;", "worker_connections 1400;", "server 127.0.0.1:2;", "127.0.0.1:1 ssl reuseport", "proxy_buffer_size 4k;"},
+			wantNot: []string{"256k"},
+		},
+		{
+			name: "nginx, downloads", edge: Edge{Name: "nginx", Template: "nginx.conf"}, settings: settings{Bulk: true},
+			want: []string{"127.0.0.1:1 reuseport", "proxy_buffer_size 256k;"}, wantNot: []string{"ssl_"},
+		},
+		{
+			name: "haproxy", edge: Edge{Name: "haproxy", Template: "haproxy.cfg"}, settings: settings{TLS: true},
+			want: []string{"nbthread 3", "maxconn 700", "bind 127.0.0.1:1 ", "ssl crt"}, wantNot: []string{"option splice", "bufsize"},
+		},
+		{
+			name: "haproxy, downloads", edge: Edge{Name: "haproxy", Template: "haproxy.cfg"}, settings: settings{Bulk: true},
+			want: []string{"option splice-auto", "pipesize"}, wantNot: []string{" crt ", "bufsize"},
+		},
+		{
+			name: "haproxy, downloads with TLS", edge: Edge{Name: "haproxy", Template: "haproxy.cfg"}, settings: settings{TLS: true, Bulk: true},
+			want: []string{" crt ", "bufsize"}, wantNot: []string{"option splice", "pipesize"},
+		},
+		{
+			name: "fairlead", edge: Edge{Name: "fairlead", Template: "fairlead.yaml"}, settings: settings{TLS: true},
+			want: []string{"round_robin", "tls:"}, wantNot: []string{"maglev"},
+		},
+		{
+			name: "fairlead+affinity", edge: Edge{Name: "fairlead+affinity", Template: "fairlead.yaml"}, settings: settings{Affinity: true},
+			want: []string{"maglev"}, wantNot: []string{"tls:"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s.Affinity = tt.edge.Affinity
+			s := tt.settings
+			s.Listen, s.Backend, s.Folder, s.Cores, s.Descriptors, s.Tunnels = "127.0.0.1:1", "127.0.0.1:2", folder, 3, 1024, 700
 			file, err := tt.edge.writeConfig(s)
 			if err != nil {
 				t.Fatal(err)
@@ -86,6 +126,11 @@ func TestConfigurations(t *testing.T) {
 			for _, want := range tt.want {
 				if !strings.Contains(string(text), want) {
 					t.Errorf("%q is missing in\n%s", want, text)
+				}
+			}
+			for _, bad := range tt.wantNot {
+				if strings.Contains(string(text), bad) {
+					t.Errorf("%q must not be in\n%s", bad, text)
 				}
 			}
 		})

@@ -38,21 +38,26 @@ type running struct {
 	output string // file
 }
 
-// start runs e and waits until it answers. It must be stopped.
-func (l *lab) start(ctx context.Context, e Edge) (*running, error) {
+// start runs e for a workload with so many tunnels and waits until it answers. It must be stopped.
+func (l *lab) start(ctx context.Context, e Edge, w Workload, tunnels int) (*running, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
+	k := w.kind()
 	config, err := e.writeConfig(settings{
 		Listen: address, Backend: l.address, Folder: l.folder,
-		Cores: runtime.NumCPU(), Descriptors: l.descriptors, Affinity: e.Affinity,
+		Cores: runtime.NumCPU(), Descriptors: l.descriptors, Tunnels: tunnels + spareTunnels,
+		Affinity: e.Affinity, TLS: !k.plain, Bulk: k.bulk,
 	})
 	if err != nil {
 		return nil, err
 	}
-	r := &running{
-		edge: e, target: load.NewTarget(address, l.roots, lifeTimeout), output: filepath.Join(l.folder, e.Name+".out"),
+	r := &running{edge: e, output: filepath.Join(l.folder, e.Name+".out")}
+	if k.plain {
+		r.target = load.NewPlainTarget(address, lifeTimeout)
+	} else {
+		r.target = load.NewTarget(address, l.roots, lifeTimeout)
 	}
 	if err := r.launch(config); err != nil {
 		return nil, err

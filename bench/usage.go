@@ -31,6 +31,10 @@ func (u Usage) share(d time.Duration) float64 {
 	return 100 * d.Seconds() / (u.Wall.Seconds() * float64(runtime.NumCPU()))
 }
 
+func (u Usage) edge() time.Duration    { return u.Edge }
+func (u Usage) backend() time.Duration { return u.Backend }
+func (u Usage) load() time.Duration    { return u.Load }
+
 // other is the time used by processes that have nothing to do with the measurement, and by the kernel for nobody.
 func (u Usage) other() time.Duration {
 	return max(0, u.Host-u.Edge-u.Backend-u.Load)

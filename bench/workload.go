@@ -5,176 +5,155 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
-
-	"fairlead/bench/load"
-	"fairlead/bench/proc"
+	"strings"
 )
 
-// warmups are connections made before anything is measured, so that the edge has its code and tables in memory.
-const warmups = 64
+// Workload names a measurement.
+type Workload string
 
-// openers is how many tunnels are opened at a time where opening is not what is measured.
-const openers = 16
+// The measurements. Those without "plain" in their name are made over TLS.
+const (
+	WorkloadConnect   Workload = "connect"
+	WorkloadEcho      Workload = "echo"
+	WorkloadEchoPlain Workload = "echo-plain"
+	WorkloadEchoPaced Workload = "echo-paced"
+	WorkloadLatency   Workload = "latency"
+	WorkloadDown      Workload = "down"
+	WorkloadDownPlain Workload = "down-plain"
+	WorkloadIdle      Workload = "idle"
+	WorkloadIdlePlain Workload = "idle-plain"
+	WorkloadScale     Workload = "scale"
+)
 
-// trial is one measurement of one running edge.
-type trial struct {
-	plan    Plan
-	edge    *running
-	backend int // process id
+// Workloads are what Run can measure, in this order.
+var Workloads = []Workload{
+	WorkloadConnect, WorkloadEcho, WorkloadEchoPlain, WorkloadEchoPaced, WorkloadLatency,
+	WorkloadDown, WorkloadDownPlain, WorkloadIdle, WorkloadIdlePlain, WorkloadScale,
 }
 
-func (t *trial) run(ctx context.Context, w Workload) (Sample, error) {
-	err := load.Spread(ctx, openers, warmups, func(ctx context.Context, _ int) error {
-		return life(ctx, t.edge.target, t.plan.Payload)
-	})
-	if err != nil {
-		return Sample{}, fmt.Errorf("warm up: %w", err)
+var errUnknownWorkload = errors.New("unknown workload")
+
+// ParseWorkloads reads names separated by commas; none are all.
+func ParseWorkloads(text string) ([]Workload, error) {
+	var chosen []Workload
+	for name := range strings.SplitSeq(text, ",") {
+		w := Workload(strings.TrimSpace(name))
+		if w == "" {
+			continue
+		}
+		if !slices.Contains(Workloads, w) {
+			return nil, fmt.Errorf("%w %q: there are %v", errUnknownWorkload, w, Workloads)
+		}
+		chosen = append(chosen, w)
 	}
+	return chosen, nil
+}
+
+// workloads are those of p in the order of Workloads. Half load is half of what the echo workload reaches, so latency
+// brings that along.
+func (p Plan) workloads() []Workload {
+	var chosen []Workload
+	for _, w := range Workloads {
+		needed := w == WorkloadEcho && p.Latency.Rate == 0 && slices.Contains(p.Workloads, WorkloadLatency)
+		if len(p.Workloads) == 0 || needed || slices.Contains(p.Workloads, w) {
+			chosen = append(chosen, w)
+		}
+	}
+	return chosen
+}
+
+// kind is what there is to know about a workload.
+type kind struct {
+	// run makes the measurement.
+	run func(*trial, context.Context) (Sample, error)
+	// cost is what is compared, in unit; metric is that unit in benchstat's spelling.
+	cost         func(Sample) float64
+	unit, metric string
+	// per is how much of Sample.Count is one of what rates and costs are given for; 0 is 1.
+	per float64
+	// plain leaves TLS out.
+	plain bool
+	// bulk has edges configured for much data on few tunnels.
+	bulk bool
+	// memory is measured in fewer rounds.
+	memory bool
+	// alone has only the first edge measured, since its goal compares it with itself.
+	alone bool
+}
+
+// gibibyte is in bytes.
+const gibibyte = 1 << 30
+
+func (w Workload) kind() kind {
+	const echoUnit, echoMetric, idleUnit, idleMetric = "us CPU/echo", "CPU-us/echo", "bytes/tunnel", "B/tunnel"
 	switch w {
 	case WorkloadConnect:
-		return t.connect(ctx)
+		return kind{run: (*trial).connect, cost: cpuMicroseconds, unit: "us CPU/connection", metric: "CPU-us/conn"}
 	case WorkloadEcho:
-		return t.echo(ctx)
+		return kind{run: (*trial).echo, cost: cpuMicroseconds, unit: echoUnit, metric: echoMetric}
+	case WorkloadEchoPlain:
+		return kind{run: (*trial).echo, cost: cpuMicroseconds, unit: echoUnit, metric: echoMetric, plain: true}
+	case WorkloadEchoPaced:
+		return kind{run: (*trial).paced, cost: cpuMicroseconds, unit: echoUnit, metric: echoMetric}
+	case WorkloadLatency:
+		return kind{run: (*trial).latency, cost: p99, unit: "ms p99", metric: "p99-ms"}
+	case WorkloadDown:
+		return kind{run: (*trial).down, cost: cpuMilliseconds, unit: "ms CPU/GiB", metric: "CPU-ms/GiB", per: gibibyte, bulk: true}
+	case WorkloadDownPlain:
+		return kind{
+			run: (*trial).downPlain, cost: cpuMilliseconds, unit: "ms CPU/GiB", metric: "CPU-ms/GiB", per: gibibyte, bulk: true, plain: true,
+		}
 	case WorkloadIdle:
-		return t.idle(ctx)
-	default:
-		return Sample{}, fmt.Errorf("workload %q: %w", w, errors.ErrUnsupported)
+		return kind{run: (*trial).idle, cost: memoryEach, unit: idleUnit, metric: idleMetric, memory: true}
+	case WorkloadIdlePlain:
+		return kind{run: (*trial).idle, cost: memoryEach, unit: idleUnit, metric: idleMetric, memory: true, plain: true}
+	case WorkloadScale:
+		return kind{run: (*trial).scale, cost: echoGrowth, unit: "of the CPU/echo through few", metric: "growth", memory: true, alone: true}
 	}
+	return kind{run: (*trial).unknown}
 }
 
-// life is a connection from SYN to FIN with one message in between.
-func life(ctx context.Context, target load.Target, payload int) error {
-	tunnel, err := target.Dial(ctx)
-	if err != nil {
-		return err
+// edges are those of p that w is measured with.
+func (p Plan) edges(w Workload) []Edge {
+	if w.kind().alone {
+		return p.Edges[:1]
 	}
-	if err := tunnel.Echo(payload); err != nil {
-		tunnel.Abort()
-		return err
-	}
-	return tunnel.Close()
-}
-
-func (t *trial) connect(ctx context.Context) (s Sample, err error) {
-	latencies := make([]time.Duration, t.plan.Connect.Connections)
-	m, err := startMeter(t.edge.child.PID(), t.backend)
-	if err != nil {
-		return s, err
-	}
-	err = load.Spread(ctx, t.plan.Connect.Concurrency, len(latencies), func(ctx context.Context, i int) error {
-		begun := time.Now()
-		err := life(ctx, t.edge.target, t.plan.Payload)
-		latencies[i] = time.Since(begun)
-		return err
-	})
-	if err != nil {
-		return s, err
-	}
-	s.timed(latencies)
-	s.Usage, err = m.end(ctx)
-	return s, err
-}
-
-func (t *trial) echo(ctx context.Context) (s Sample, err error) {
-	tunnels, err := t.open(ctx, t.plan.Echo.Tunnels)
-	defer abort(tunnels)
-	if err != nil {
-		return s, err
-	}
-	if _, err := t.converse(ctx, tunnels, t.plan.Echo.Duration/4); err != nil {
-		return s, err
-	}
-	m, err := startMeter(t.edge.child.PID(), t.backend)
-	if err != nil {
-		return s, err
-	}
-	latencies, err := t.converse(ctx, tunnels, t.plan.Echo.Duration)
-	if err != nil {
-		return s, err
-	}
-	s.timed(latencies)
-	if s.Usage, err = m.end(ctx); err != nil {
-		return s, err
-	}
-	return s, hangUp(ctx, tunnels)
-}
-
-// converse sends messages through all tunnels for d, one at a time in each, and returns how long each took.
-func (t *trial) converse(ctx context.Context, tunnels []*load.Tunnel, d time.Duration) ([]time.Duration, error) {
-	latencies := make([][]time.Duration, len(tunnels))
-	end := time.Now().Add(d)
-	err := load.Spread(ctx, len(tunnels), len(tunnels), func(ctx context.Context, i int) error {
-		if err := tunnels[i].Extend(d); err != nil {
-			return err
-		}
-		for now := time.Now(); now.Before(end) && ctx.Err() == nil; {
-			begun := now
-			if err := tunnels[i].Echo(t.plan.Payload); err != nil {
-				return err
-			}
-			now = time.Now()
-			latencies[i] = append(latencies[i], now.Sub(begun))
-		}
-		return nil
-	})
-	return slices.Concat(latencies...), err
-}
-
-func (t *trial) idle(ctx context.Context) (s Sample, err error) {
-	if err := pause(ctx, t.plan.Idle.Settle); err != nil {
-		return s, err
-	}
-	before, err := proc.TreePSS(t.edge.child.PID())
-	if err != nil {
-		return s, err
-	}
-	tunnels, err := t.open(ctx, t.plan.Idle.Tunnels)
-	defer abort(tunnels)
-	if err != nil {
-		return s, err
-	}
-	if err := pause(ctx, t.plan.Idle.Settle); err != nil {
-		return s, err
-	}
-	after, err := proc.TreePSS(t.edge.child.PID())
-	if err != nil {
-		return s, err
-	}
-	s.Count, s.Memory = len(tunnels), after-before
-	return s, hangUp(ctx, tunnels)
-}
-
-// open opens n tunnels and uses each once. What it returns is to be closed even if there is an error.
-func (t *trial) open(ctx context.Context, n int) ([]*load.Tunnel, error) {
-	tunnels := make([]*load.Tunnel, n)
-	err := load.Spread(ctx, openers, n, func(ctx context.Context, i int) error {
-		var err error
-		if tunnels[i], err = t.edge.target.Dial(ctx); err != nil {
-			return err
-		}
-		return tunnels[i].Echo(t.plan.Payload)
-	})
-	return tunnels, err
-}
-
-// hangUp sends one more message through each tunnel, which shows that none was lost, and closes it in order.
-func hangUp(ctx context.Context, tunnels []*load.Tunnel) error {
-	return load.Spread(ctx, openers, len(tunnels), func(_ context.Context, i int) error {
-		if err := tunnels[i].Extend(0); err != nil {
-			return err
-		}
-		if err := tunnels[i].Echo(1); err != nil {
-			return err
-		}
-		return tunnels[i].Close()
-	})
-}
-
-func abort(tunnels []*load.Tunnel) {
-	for _, tunnel := range tunnels {
-		if tunnel != nil {
-			tunnel.Abort()
+	var chosen []Edge
+	for _, e := range p.Edges {
+		if len(e.Only) == 0 || slices.Contains(e.Only, w) {
+			chosen = append(chosen, e)
 		}
 	}
+	return chosen
+}
+
+// rounds is how often w is measured.
+func (p Plan) rounds(w Workload) int {
+	if w.kind().memory {
+		return min(p.Rounds, p.MemoryRounds)
+	}
+	return p.Rounds
+}
+
+// tunnels is how many w has open at most.
+func (p Plan) tunnels(w Workload) int {
+	switch w {
+	case WorkloadConnect:
+		return p.Connect.Concurrency
+	case WorkloadEcho, WorkloadEchoPlain:
+		return p.Echo.Tunnels
+	case WorkloadEchoPaced:
+		return p.Paced.Tunnels
+	case WorkloadLatency:
+		return p.Latency.Tunnels
+	case WorkloadDown:
+		return p.Down.Tunnels
+	case WorkloadDownPlain:
+		return p.DownPlain.Tunnels
+	case WorkloadIdle, WorkloadIdlePlain:
+		return p.Idle.Tunnels
+	case WorkloadScale:
+		return p.Scale.Many
+	}
+	return 0
 }

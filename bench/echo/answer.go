@@ -23,12 +23,22 @@ var (
 	errUnmasked   = errors.New("a client's frame is not masked")
 )
 
-// answer does the opening handshake and sends frames back until a Close frame has been answered.
+// answer does the opening handshake and what its path asks for, until a Close frame has been answered.
 func answer(conn net.Conn) error {
 	e := echoer{in: bufio.NewReaderSize(conn, readBuffer), out: make([]byte, 0, writeBuffer), conn: conn}
-	if err := e.upgrade(); err != nil {
+	path, err := e.upgrade()
+	switch {
+	case err != nil:
 		return err
+	case path == PathStream:
+		return e.stream()
+	default:
+		return e.echo()
 	}
+}
+
+// echo sends frames back.
+func (e *echoer) echo() error {
 	for {
 		closed, err := e.frame()
 		if err != nil {
@@ -51,21 +61,21 @@ type echoer struct {
 	out  []byte
 }
 
-func (e *echoer) upgrade() error {
+func (e *echoer) upgrade() (path string, err error) {
 	r, err := http.ReadRequest(e.in)
 	if err != nil {
-		return fmt.Errorf("read the request head: %w", err)
+		return "", fmt.Errorf("read the request head: %w", err)
 	}
 	key := r.Header.Get("Sec-WebSocket-Key")
 	if r.Method != http.MethodGet || key == "" || r.Header.Get("Sec-WebSocket-Version") != ws.Version ||
 		!strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || !mentions(r.Header.Values("Connection"), "upgrade") {
 		_, err := io.WriteString(e.conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-		return errors.Join(errNotUpgrade, err)
+		return "", errors.Join(errNotUpgrade, err)
 	}
 	e.out = append(e.out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	e.out = append(e.out, ws.Accept(key)...)
 	e.out = append(e.out, "\r\n\r\n"...)
-	return e.flush()
+	return r.URL.Path, e.flush()
 }
 
 // mentions says whether a comma-separated list header holds a token, in any case.
@@ -86,16 +96,21 @@ func (e *echoer) frame() (closed bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	return h.Opcode == ws.OpClose, e.reply(h)
+}
+
+// reply queues the answer to the frame of which h was read.
+func (e *echoer) reply(h ws.Header) error {
 	answer := ws.Header{Final: h.Final, Opcode: h.Opcode, Length: h.Length}
 	switch h.Opcode {
 	case ws.OpPong:
 		_, err := e.in.Discard(int(h.Length))
-		return false, err
+		return err
 	case ws.OpPing:
 		answer.Opcode = ws.OpPong
 	}
 	e.out = ws.AppendHeader(e.out, answer)
-	return h.Opcode == ws.OpClose, e.payload(h)
+	return e.payload(h)
 }
 
 func (e *echoer) header() (ws.Header, error) {

@@ -1,5 +1,5 @@
 // Package echo is the backend behind every edge that is measured: a WebSocket server (RFC 6455) that sends each frame
-// back and does as little else as it can.
+// back, or streams what a frame orders, and does as little else as it can.
 package echo
 
 import (

@@ -65,20 +65,35 @@ func serve(t *testing.T, l net.Listener) {
 }
 
 func TestTunnel(t *testing.T) {
-	l, target := listen(t, nil)
+	for name, target := range targets(t) {
+		t.Run(name, func(t *testing.T) {
+			tunnel, err := target.Dial(t.Context(), echo.PathChat)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, size := range []int{0, 8, 117, 128, 5000, 70000} {
+				if err := tunnel.Echo(size); err != nil {
+					t.Errorf("%d bytes: %v", size, err)
+				}
+			}
+			if err := tunnel.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// targets are the real backend with TLS and without, until the test ends.
+func targets(t *testing.T) map[string]Target {
+	t.Helper()
+	l, secure := listen(t, nil)
 	serve(t, l)
-	tunnel, err := target.Dial(t.Context())
+	bare, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, size := range []int{0, 8, 117, 128, 5000, 70000} {
-		if err := tunnel.Echo(size); err != nil {
-			t.Errorf("%d bytes: %v", size, err)
-		}
-	}
-	if err := tunnel.Close(); err != nil {
-		t.Error(err)
-	}
+	serve(t, bare)
+	return map[string]Target{"TLS": secure, "plain": NewPlainTarget(bare.Addr().String(), testTimeout)}
 }
 
 // TestAgainstAnotherImplementation is the oracle for the client's handshake, frames and masks.
@@ -111,7 +126,7 @@ func TestAgainstAnotherImplementation(t *testing.T) {
 		_ = site.Close()
 		<-done
 	}()
-	tunnel, err := target.Dial(t.Context())
+	tunnel, err := target.Dial(t.Context(), echo.PathChat)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +153,7 @@ func TestHandshakeIsPinned(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l, target := listen(t, tt.change)
 			serve(t, l)
-			if tunnel, err := target.Dial(t.Context()); err == nil {
+			if tunnel, err := target.Dial(t.Context(), echo.PathChat); err == nil {
 				tunnel.Abort()
 				t.Error("the handshake was accepted")
 			}
@@ -151,7 +166,7 @@ func TestNoResumption(t *testing.T) {
 	l, target := listen(t, nil)
 	serve(t, l)
 	for range 3 {
-		tunnel, err := target.Dial(t.Context())
+		tunnel, err := target.Dial(t.Context(), echo.PathChat)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +182,7 @@ func TestUpgradeRefused(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 	})
 	defer done()
-	if _, err := target.Dial(t.Context()); !errors.Is(err, errNotUpgraded) || !strings.Contains(err.Error(), "503") {
+	if _, err := target.Dial(t.Context(), echo.PathChat); !errors.Is(err, errNotUpgraded) || !strings.Contains(err.Error(), "503") {
 		t.Errorf("got %v, want errNotUpgraded with 503", err)
 	}
 }
@@ -196,7 +211,7 @@ func TestWrongAnswers(t *testing.T) {
 				}
 			})
 			defer done()
-			tunnel, err := target.Dial(t.Context())
+			tunnel, err := target.Dial(t.Context(), echo.PathChat)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -230,7 +245,7 @@ func TestTruncationIsAnError(t *testing.T) {
 				}
 			})
 			defer done()
-			tunnel, err := target.Dial(t.Context())
+			tunnel, err := target.Dial(t.Context(), echo.PathChat)
 			if err != nil {
 				t.Fatal(err)
 			}

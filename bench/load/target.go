@@ -1,14 +1,12 @@
-// Package load is a WebSocket client over TLS that measures: it does exactly the work that is named, checks every
+// Package load is a WebSocket client, over TLS or not, that measures: it does exactly the work that is named, checks every
 // answer, and takes part in nothing that would make two edges do different work.
 package load
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 )
 
@@ -28,7 +26,12 @@ var errNegotiated = errors.New("the handshake ended with something else than TLS
 type Target struct {
 	address string
 	timeout time.Duration
-	tls     *tls.Config
+	tls     *tls.Config // nil without TLS
+}
+
+// NewPlainTarget describes the edge at address without TLS. No dial and no read lasts longer than timeout.
+func NewPlainTarget(address string, timeout time.Duration) Target {
+	return Target{address: address, timeout: timeout}
 }
 
 // NewTarget describes the edge at address whose certificate is in roots. No dial and no read lasts longer than timeout.
@@ -42,24 +45,6 @@ func NewTarget(address string, roots *x509.CertPool, timeout time.Duration) Targ
 		// tickets are asked for and thrown away.
 		ClientSessionCache: forgetful{},
 	}}
-}
-
-// Dial opens a tunnel: TCP, full handshake, upgrade.
-func (t Target) Dial(ctx context.Context) (*Tunnel, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.timeout)
-	defer cancel()
-	var dialer net.Dialer
-	raw, err := dialer.DialContext(ctx, "tcp", t.address)
-	if err != nil {
-		return nil, err
-	}
-	wire := &wire{Conn: raw}
-	tunnel := newTunnel(wire, tls.Client(wire, t.tls), t.timeout)
-	if err := tunnel.open(ctx); err != nil {
-		_ = raw.Close()
-		return nil, err
-	}
-	return tunnel, nil
 }
 
 func checkNegotiated(state tls.ConnectionState) error {

@@ -2,21 +2,18 @@ package load
 
 import (
 	"bufio"
-	"bytes"
-	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net/http"
+	"net"
 	"time"
 
 	"fairlead/bench/ws"
 )
 
-// readBuffer is in bytes; a chat frame's echo and the head of an answer fit.
+// readBuffer is in bytes; a chat frame's echo and the head of an answer fit. Longer reads go past it.
 const readBuffer = 1 << 10
 
 // closeNormal is the status of an orderly end (RFC 6455 section 7.4.1).
@@ -26,107 +23,137 @@ const closeNormal = 1000
 const minPayload = 8
 
 var (
-	errNotUpgraded = errors.New("the answer is not a WebSocket upgrade")
-	errWrongEcho   = errors.New("the echo differs from what was sent")
-	errNotClosed   = errors.New("bytes behind the Close frame")
-	errTruncated   = errors.New("the connection ended without a close_notify")
+	errWrongEcho = errors.New("the echo differs from what was sent")
+	errNotClosed = errors.New("bytes behind the Close frame")
+	errTruncated = errors.New("the connection ended without a close_notify")
 )
 
-// Tunnel is one open WebSocket. It is used by one goroutine at a time, since a message is over when its echo is back.
+// Tunnel is one open WebSocket. One goroutine at a time sends, and one receives; all other methods want it for
+// themselves.
 type Tunnel struct {
 	wire    *wire
-	conn    *tls.Conn
-	in      *bufio.Reader
+	conn    net.Conn // wire, or TLS over it
+	secure  bool     // which of them
 	timeout time.Duration
-	frame   []byte // what is being sent
-	echo    []byte // what has come back
-	random  *rand.ChaCha8
-	sent    uint64
+	mark    uint64 // added to the numbers of messages, so that those of another tunnel are not taken for its own
+
+	// Used by who sends.
+	random *rand.ChaCha8
+	frame  []byte
+	sent   uint64
+
+	// Used by who receives.
+	in       *bufio.Reader
+	echo     []byte
+	received uint64
 }
 
-func newTunnel(wire *wire, conn *tls.Conn, timeout time.Duration) *Tunnel {
+func newTunnel(wire *wire, timeout time.Duration) *Tunnel {
 	var seed [32]byte
 	for i := 0; i < len(seed); i += 8 {
 		binary.LittleEndian.PutUint64(seed[i:], rand.Uint64()) //nolint:gosec // Masks of test traffic on loopback.
 	}
-	return &Tunnel{
-		wire: wire, conn: conn, in: bufio.NewReaderSize(conn, readBuffer), timeout: timeout, random: rand.NewChaCha8(seed),
-	}
-}
-
-func (t *Tunnel) open(ctx context.Context) error {
-	if err := t.conn.HandshakeContext(ctx); err != nil {
-		return fmt.Errorf("TLS handshake: %w", err)
-	}
-	if err := checkNegotiated(t.conn.ConnectionState()); err != nil {
-		return err
-	}
-	return t.upgrade()
-}
-
-func (t *Tunnel) upgrade() error {
-	if err := t.Extend(0); err != nil {
-		return err
-	}
-	var nonce [16]byte
-	_, _ = t.random.Read(nonce[:])
-	key := ws.Key(nonce)
-	t.frame = append(t.frame[:0], "GET /chat HTTP/1.1\r\nHost: "+ServerName+"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Origin: https://"+ServerName+"\r\nSec-WebSocket-Version: "+ws.Version+"\r\nSec-WebSocket-Key: "...)
-	t.frame = append(append(t.frame, key...), "\r\n\r\n"...)
-	if _, err := t.conn.Write(t.frame); err != nil {
-		return fmt.Errorf("send the upgrade: %w", err)
-	}
-	r, err := http.ReadResponse(t.in, nil)
-	if err != nil {
-		return fmt.Errorf("read the answer to the upgrade: %w", err)
-	}
-	_ = r.Body.Close()
-	if r.StatusCode != http.StatusSwitchingProtocols || r.Header.Get("Sec-WebSocket-Accept") != ws.Accept(key) {
-		return fmt.Errorf("%w: %s", errNotUpgraded, r.Status)
-	}
-	return nil
+	random := rand.NewChaCha8(seed)
+	return &Tunnel{wire: wire, conn: wire, timeout: timeout, mark: random.Uint64(), random: random}
 }
 
 // Extend gives the tunnel until timeout after the given time before what it does fails. Setting a deadline costs about
-// as much as a small write, so Echo does not do it.
+// as much as a small write, so Send and Receive do not do it.
 func (t *Tunnel) Extend(d time.Duration) error {
 	return t.conn.SetDeadline(time.Now().Add(d + t.timeout))
 }
 
-// Echo sends a masked message of size bytes, at least 8 of them, and waits for the same bytes.
+// interrupt makes what waits for the other side fail, now and until Extend.
+func (t *Tunnel) interrupt() {
+	_ = t.conn.SetDeadline(time.Unix(1, 0)) // Fails when there is nothing left to interrupt.
+}
+
+// Echo sends a message of size bytes, at least 8 of them, and waits for the same bytes.
 func (t *Tunnel) Echo(size int) error {
-	size = max(size, minPayload)
-	var key [4]byte
-	binary.LittleEndian.PutUint32(key[:], uint32(t.random.Uint64())) //nolint:gosec // The lower half will do.
-	t.frame = ws.AppendHeader(t.frame[:0], ws.Header{
-		Final: true, Opcode: ws.OpBinary, Masked: true, Key: key, Length: int64(size),
-	})
-	head := len(t.frame)
-	t.frame = append(t.frame, make([]byte, size)...)
-	payload := t.frame[head:]
+	if err := t.Send(size); err != nil {
+		return err
+	}
+	return t.Receive(size)
+}
+
+// Send sends a masked message of size bytes, at least 8 of them. No two messages are alike.
+func (t *Tunnel) Send(size int) error {
 	t.sent++
-	binary.LittleEndian.PutUint64(payload, t.sent)
-	for i := minPayload; i < size; i++ {
-		payload[i] = byte(i)
-	}
-	ws.Mask(key, 0, payload)
-	if _, err := t.conn.Write(t.frame); err != nil {
+	payload := t.begin(ws.OpBinary, max(size, minPayload))
+	fill(payload, t.mark+t.sent)
+	if err := t.write(payload); err != nil {
 		return fmt.Errorf("send message %d: %w", t.sent, err)
-	}
-	h, err := t.receive()
-	if err != nil {
-		return fmt.Errorf("read echo %d: %w", t.sent, err)
-	}
-	ws.Mask(key, 0, payload)
-	if h.Opcode != ws.OpBinary || !h.Final || !bytes.Equal(t.echo, payload) {
-		return fmt.Errorf("%w: message %d", errWrongEcho, t.sent)
 	}
 	return nil
 }
 
-// receive reads one frame, its payload into t.echo.
-func (t *Tunnel) receive() (ws.Header, error) {
+// Receive waits for the echo of the oldest message of size bytes that has none yet, and compares every byte.
+func (t *Tunnel) Receive(size int) error {
+	t.received++
+	h, err := t.receive(max(size, minPayload))
+	if err != nil {
+		return fmt.Errorf("read echo %d: %w", t.received, err)
+	}
+	good := h.Opcode == ws.OpBinary && h.Final && len(t.echo) == max(size, minPayload)
+	if !good || !filled(t.echo, t.mark+t.received) {
+		return fmt.Errorf("%w: message %d", errWrongEcho, t.received)
+	}
+	return nil
+}
+
+// fill makes the content of a message: its number and a run of bytes.
+func fill(payload []byte, number uint64) {
+	binary.LittleEndian.PutUint64(payload, number)
+	for i := minPayload; i < len(payload); i++ {
+		payload[i] = byte(i)
+	}
+}
+
+// filled says whether fill would have made payload.
+func filled(payload []byte, number uint64) bool {
+	good := binary.LittleEndian.Uint64(payload) == number
+	for i := minPayload; i < len(payload); i++ {
+		good = good && payload[i] == byte(i)
+	}
+	return good
+}
+
+// begin starts t.frame, a masked one, and returns the place of its payload, which write wants filled.
+func (t *Tunnel) begin(opcode byte, size int) []byte {
+	h := ws.Header{Final: true, Opcode: opcode, Masked: true, Length: int64(size)}
+	binary.LittleEndian.PutUint32(h.Key[:], uint32(t.random.Uint64())) //nolint:gosec // The lower half will do.
+	t.frame = ws.AppendHeader(t.frame[:0], h)
+	head := len(t.frame)
+	t.frame = append(t.frame, make([]byte, size)...)
+	return t.frame[head:]
+}
+
+// write masks payload, the place in t.frame that begin gave, and sends the frame.
+func (t *Tunnel) write(payload []byte) error {
+	// The key is the end of the header (RFC 6455 section 5.2).
+	head := len(t.frame) - len(payload)
+	ws.Mask([4]byte(t.frame[head-4:head]), 0, payload)
+	_, err := t.conn.Write(t.frame)
+	return err
+}
+
+// receive reads one frame, its payload of at most most bytes into t.echo.
+func (t *Tunnel) receive(most int) (ws.Header, error) {
+	h, err := t.header()
+	switch {
+	case err != nil:
+		return h, err
+	case h.Length > int64(most):
+		// Nothing longer was sent.
+		return h, errWrongEcho
+	}
+	t.echo = append(t.echo[:0], make([]byte, h.Length)...)
+	_, err = io.ReadFull(t.in, t.echo)
+	return h, err
+}
+
+// header reads the header of one frame.
+func (t *Tunnel) header() (ws.Header, error) {
 	for want := 1; ; want++ {
 		want = max(want, min(t.in.Buffered(), ws.MaxHeader))
 		wire, err := t.in.Peek(want)
@@ -134,19 +161,16 @@ func (t *Tunnel) receive() (ws.Header, error) {
 			return ws.Header{}, err
 		}
 		h, n, err := ws.ParseHeader(wire)
-		if errors.Is(err, ws.ErrShort) {
+		switch {
+		case errors.Is(err, ws.ErrShort):
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			return ws.Header{}, err
-		}
-		if h.Masked || h.Length > int64(len(t.frame)) {
-			// Nothing longer was sent.
+		case h.Masked:
+			// Servers do not (RFC 6455 section 5.1).
 			return ws.Header{}, errWrongEcho
 		}
-		_, _ = t.in.Discard(n)
-		t.echo = append(t.echo[:0], make([]byte, h.Length)...)
-		_, err = io.ReadFull(t.in, t.echo)
+		_, err = t.in.Discard(n)
 		return h, err
 	}
 }
@@ -159,16 +183,12 @@ func (t *Tunnel) Close() error {
 	if err := t.Extend(0); err != nil {
 		return err
 	}
-	var key [4]byte
-	binary.LittleEndian.PutUint32(key[:], uint32(t.random.Uint64())) //nolint:gosec // The lower half will do.
-	t.frame = ws.AppendHeader(t.frame[:0], ws.Header{Final: true, Opcode: ws.OpClose, Masked: true, Key: key, Length: 2})
-	head := len(t.frame)
-	t.frame = binary.BigEndian.AppendUint16(t.frame, closeNormal)
-	ws.Mask(key, 0, t.frame[head:])
-	if _, err := t.conn.Write(t.frame); err != nil {
+	payload := t.begin(ws.OpClose, 2)
+	binary.BigEndian.PutUint16(payload, closeNormal)
+	if err := t.write(payload); err != nil {
 		return fmt.Errorf("send the Close frame: %w", err)
 	}
-	h, err := t.receive()
+	h, err := t.receive(2)
 	if err != nil {
 		return fmt.Errorf("read the Close frame: %w", err)
 	}
@@ -176,7 +196,7 @@ func (t *Tunnel) Close() error {
 		return fmt.Errorf("%w: no Close frame", errWrongEcho)
 	}
 	switch _, err := t.in.ReadByte(); {
-	case errors.Is(err, io.EOF) && t.wire.ended:
+	case errors.Is(err, io.EOF) && t.secure && t.wire.ended:
 		return errTruncated
 	case errors.Is(err, io.EOF):
 		return nil

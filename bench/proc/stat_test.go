@@ -58,6 +58,21 @@ func TestParseHostBusy(t *testing.T) {
 	}
 }
 
+func TestParseSocketPages(t *testing.T) {
+	text := "sockets: used 19\nTCP: inuse 1 orphan 0 tw 129 alloc 1 mem 239\nUDP: inuse 0 mem 5\n"
+	if got, err := parseSocketPages([]byte(text)); got != 239 || err != nil {
+		t.Errorf("got %d, %v", got, err)
+	}
+	for _, bad := range []string{"", "UDP: inuse 0 mem 5\n", "TCP: inuse 1 mem\n"} {
+		if _, err := parseSocketPages([]byte(bad)); !errors.Is(err, errFormat) {
+			t.Errorf("%q: %v, want errFormat", bad, err)
+		}
+	}
+	if _, err := SocketMemory(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestOwnUsage compares /proc with what this process knows about itself.
 func TestOwnUsage(t *testing.T) {
 	block := make([]byte, 32<<20)
