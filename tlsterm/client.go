@@ -121,7 +121,11 @@ func (c *Client) Handshake(ctx context.Context, raw net.Conn, serverName string)
 		config = w.lent.config
 	}
 	on := tls.Client(w, config)
-	if err := conn.handshake(ctx, w, on); err != nil {
+	err := conn.handshake(ctx, w, on)
+	if err == nil {
+		err = conn.unbound()
+	}
+	if err != nil {
 		w.retire()
 		return nil, err
 	}

@@ -69,11 +69,11 @@ func (c *clones) configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	return w.lent.config, nil
 }
 
-func (c *clones) borrow(pool *sync.Pool, make func() *tls.Config) lease {
+func (c *clones) borrow(pool *sync.Pool, fresh func() *tls.Config) lease {
 	if config, ok := pool.Get().(*tls.Config); ok {
 		return lease{config, pool}
 	}
-	return lease{make(), pool}
+	return lease{fresh(), pool}
 }
 
 func (c *clones) newModern() *tls.Config {

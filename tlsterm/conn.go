@@ -65,10 +65,15 @@ func (c *Conn) handshake(ctx context.Context, w *wire, on *tls.Conn) error {
 	if err != nil {
 		return explain(err, bytes.Clone(w.first[:w.firstLen]), w.sent)
 	}
+	c.state = stateOf(on)
+	return nil
+}
+
+// unbound ends the handshake's deadline.
+func (c *Conn) unbound() error {
 	if err := c.raw.SetDeadline(time.Time{}); err != nil {
 		return explain(err, nil, noAlert)
 	}
-	c.state = stateOf(on)
 	return nil
 }
 

@@ -25,8 +25,8 @@ const (
 	StdBroken        StdReason = "broken"         // a read, a write or the peer had failed
 )
 
-// StdReason tells why the connection is on crypto/tls. It is Detached if our own record layer has it or had it until Detach,
-// and towards a backend as long as nothing speaks against a Detach.
+// StdReason tells why the connection was not detached when that was tried last: towards clients, by the handshake. It is
+// Detached if it was, and towards backends as long as nothing speaks against a Detach.
 func (c *Conn) StdReason() StdReason {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -39,7 +39,8 @@ func (c *Conn) StdReason() StdReason {
 //
 // With h nil nothing has changed, and the Conn must be used on: StdReason says why, or the connection has failed, or was closed.
 //
-// Nobody may be in Read, Write or CloseWrite. A Read that ran into its deadline has lost nothing.
+// Nobody may be in Read, Write or CloseWrite. A Read that ran into its deadline has lost nothing. A backend's tickets are kept
+// for the next connection if they came before something that was read; later ones are dropped.
 func (c *Conn) Detach() (raw net.Conn, h *record.Handover) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,8 +48,8 @@ func (c *Conn) Detach() (raw net.Conn, h *record.Handover) {
 		return c.raw, nil
 	}
 	h, reason := c.layer.handover()
+	c.reason = reason
 	if h == nil {
-		c.reason = reason
 		return c.raw, nil
 	}
 	c.gone.Store(true)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"sync"
 
 	"fairlead/tlsterm/record"
 )
@@ -13,14 +14,20 @@ type standard struct {
 	tls   *tls.Conn
 	wire  *wire
 	state *State
-	held  []byte // taken from crypto/tls and not delivered yet
 
-	closed bool      // our close_notify is out
-	over   bool      // reading has ended
-	reason StdReason // why it stays; Detached: it may be detached
+	reading sync.Mutex // held during I/O, so that handover can tell
+	held    []byte     // taken from crypto/tls and not delivered yet
+	over    bool       // reading has ended
+
+	writing sync.Mutex // held during I/O
+	closed  bool       // our close_notify is out
+
+	reason StdReason // why it stays for good; Detached: it may be detached
 }
 
 func (s *standard) Read(p []byte) (int, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	if len(s.held) > 0 {
 		n := copy(p, s.held)
 		s.held = s.held[n:]
@@ -42,9 +49,15 @@ func (s *standard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *standard) Write(p []byte) (int, error) { return s.tls.Write(p) }
+func (s *standard) Write(p []byte) (int, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.tls.Write(p)
+}
 
 func (s *standard) closeNotify() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	err := s.tls.CloseWrite()
 	s.closed = err == nil
 	return err
@@ -58,6 +71,14 @@ func (s *standard) handover() (*record.Handover, StdReason) {
 	if s.reason != Detached {
 		return nil, s.reason
 	}
+	if !s.reading.TryLock() {
+		return nil, StdBusy
+	}
+	defer s.reading.Unlock()
+	if !s.writing.TryLock() {
+		return nil, StdBusy
+	}
+	defer s.writing.Unlock()
 	h, reason := s.prove()
 	if h == nil {
 		s.reason = reason

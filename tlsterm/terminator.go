@@ -178,6 +178,9 @@ func (t *Terminator) Handshake(ctx context.Context, raw net.Conn, prefix []byte)
 	if err == nil {
 		err = c.settle(w, on)
 	}
+	if err == nil {
+		err = c.unbound()
+	}
 	if err != nil {
 		w.retire()
 		return nil, err
@@ -192,13 +195,13 @@ func (c *Conn) settle(w *wire, on *tls.Conn) error {
 	if c.reason == Detached {
 		state, c.reason = w.seen.proveServer(&c.state)
 	}
-	switch {
-	case c.reason == Detached:
+	if c.reason == Detached {
 		c.layer = newRecords(c.raw, state, w.in)
 		w.in = inbox{}
 		w.retire()
 		return nil
-	case c.reason == StdHandshakeData:
+	}
+	if c.reason == StdHandshakeData {
 		return &HandshakeError{ReasonProtocolError, errBehindFinished}
 	}
 	w.leave()
