@@ -32,7 +32,7 @@ var arrows = map[string]string{
 	"lb/sys/umltest":     "syscall golang.org/x/sys",
 	"lb/termination":     "",
 
-	"tlsterm":            "github.com/fsnotify/fsnotify",
+	"tlsterm":            "tlsterm/record github.com/fsnotify/fsnotify",
 	"tlsterm/record":     "golang.org/x/crypto",
 	"tlsterm/selfsigned": "",
 

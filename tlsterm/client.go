@@ -24,6 +24,8 @@ type ClientOptions struct {
 	InsecureSkipVerify bool
 	// ALPN lists the application protocols on offer, best first. Empty: none is offered.
 	ALPN []string
+	// NoDetach leaves every connection to crypto/tls for its whole life, see StdDisabled.
+	NoDetach bool
 }
 
 // Client does the client side of handshakes. Safe for concurrent use.
@@ -109,11 +111,30 @@ func (c *Client) Handshake(ctx context.Context, raw net.Conn, serverName string)
 		err := errors.New("no server name to verify the backend's certificate for")
 		return nil, &HandshakeError{Reason: ReasonOther, Err: err}
 	}
-	conn := &Conn{wire: newWire(raw, nil)}
-	conn.tls = tls.Client(&conn.wire, c.current.Load().configFor(raw.RemoteAddr().String(), serverName))
-	if err := conn.handshake(ctx); err != nil {
+	conn := &Conn{raw: raw}
+	backend := c.current.Load().backendFor(raw.RemoteAddr().String(), serverName)
+	w := newWire(raw, nil, nil)
+	config := backend.config
+	if conn.reason = standing(c.options.NoDetach); conn.reason == Detached {
+		w.seen = newWitness(asClient)
+		w.lent = backend.lend(w.seen)
+		config = w.lent.config
+	}
+	on := tls.Client(w, config)
+	err := conn.handshake(ctx, w, on)
+	if err == nil {
+		err = conn.unbound()
+	}
+	if err != nil {
+		w.retire()
 		return nil, err
 	}
+	if w.seen != nil {
+		w.watch()
+	} else {
+		w.leave()
+	}
+	conn.layer = &standard{tls: on, wire: w, state: &conn.state, reason: conn.reason}
 	return conn, nil
 }
 
@@ -135,7 +156,7 @@ func (c *Client) newState(m *material) *clientState {
 		// that trust it by way of a root do not.
 		base.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own, nil }
 	}
-	return &clientState{material: m, base: base, configs: make(map[endpoint]*tls.Config)}
+	return &clientState{material: m, base: base, backends: make(map[endpoint]*backend)}
 }
 
 // clientState is what one load of the files gave, and what was agreed with backends under it: new authorities
@@ -144,8 +165,8 @@ type clientState struct {
 	material *material
 	base     *tls.Config
 
-	mu      sync.Mutex
-	configs map[endpoint]*tls.Config
+	mu       sync.Mutex
+	backends map[endpoint]*backend
 }
 
 // endpoint is a backend as sessions know it. The address is part of it because backends that share a name seldom
@@ -156,22 +177,68 @@ type endpoint struct{ address, serverName string }
 // that is lost beyond it is resumption.
 const maxEndpoints = 1024
 
-func (s *clientState) configFor(address, serverName string) *tls.Config {
+// backend is the configuration for one, with its session, and clones of it that have a key log of their own.
+type backend struct {
+	config *tls.Config
+	clones sync.Pool
+}
+
+// lend returns a clone that logs to seen. It shares the session cache.
+func (b *backend) lend(seen *witness) lease {
+	config, ok := b.clones.Get().(*tls.Config)
+	if !ok {
+		config = b.config.Clone()
+		config.ClientSessionCache = &sessions{shared: b.config.ClientSessionCache, config: config}
+	}
+	config.KeyLogWriter = seen
+	return lease{config, &b.clones}
+}
+
+// sessions is a view of a backend's session cache. It puts the master secret of TLS 1.2 where it can be got at when the session
+// is resumed, which crypto/tls does not log.
+type sessions struct {
+	shared tls.ClientSessionCache
+	config *tls.Config // whose key log is the connection's witness
+}
+
+// Get looks for a session.
+func (s *sessions) Get(key string) (*tls.ClientSessionState, bool) {
+	cs, ok := s.shared.Get(key)
+	if seen, watched := s.config.KeyLogWriter.(*witness); watched && ok && cs != nil {
+		if _, ss, err := cs.ResumptionState(); err == nil && ss != nil {
+			seen.recall(ss)
+		}
+	}
+	return cs, ok
+}
+
+// Put keeps a session, or forgets it if cs is nil.
+func (s *sessions) Put(key string, cs *tls.ClientSessionState) {
+	if seen, watched := s.config.KeyLogWriter.(*witness); watched && cs != nil {
+		if _, ss, err := cs.ResumptionState(); err == nil && ss != nil {
+			seen.remember(ss)
+		}
+	}
+	s.shared.Put(key, cs)
+}
+
+func (s *clientState) backendFor(address, serverName string) *backend {
 	key := endpoint{address, serverName}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if config, ok := s.configs[key]; ok {
-		return config
+	if b, ok := s.backends[key]; ok {
+		return b
 	}
-	if len(s.configs) >= maxEndpoints {
-		for old := range s.configs {
-			delete(s.configs, old) // any: map order is random enough
+	if len(s.backends) >= maxEndpoints {
+		for old := range s.backends {
+			delete(s.backends, old) // any: map order is random enough
 			break
 		}
 	}
 	config := s.base.Clone()
 	config.ServerName = serverName
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(1) // there is only one name to ask it for
-	s.configs[key] = config
-	return config
+	b := &backend{config: config}
+	s.backends[key] = b
+	return b
 }

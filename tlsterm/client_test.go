@@ -196,17 +196,17 @@ func TestClientTimeout(t *testing.T) {
 func TestClientConfigurationsAreBounded(t *testing.T) {
 	l := newLab(t)
 	state := l.client(nil, tls.VersionTLS13).current.Load()
-	first := state.configFor("10.0.0.1:1", "a.test")
-	if state.configFor("10.0.0.1:1", "a.test") != first {
+	first := state.backendFor("10.0.0.1:1", "a.test")
+	if state.backendFor("10.0.0.1:1", "a.test") != first {
 		t.Error("a configuration, and its session, was not kept")
 	}
-	if state.configFor("10.0.0.2:1", "a.test") == first {
+	if state.backendFor("10.0.0.2:1", "a.test") == first {
 		t.Error("two backends share a session")
 	}
 	for i := range 2 * maxEndpoints {
-		state.configFor(fmt.Sprint(i), "a.test")
+		state.backendFor(fmt.Sprint(i), "a.test")
 	}
-	if n := len(state.configs); n != maxEndpoints {
+	if n := len(state.backends); n != maxEndpoints {
 		t.Errorf("%d configurations", n)
 	}
 }

@@ -120,7 +120,7 @@ func TestHalfClose(t *testing.T) {
 			t.Error("wrote after CloseWrite")
 		}
 		// FIN too, not only close_notify.
-		if n, err := server.wire.raw.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+		if n, err := server.raw.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("raw read %d, %v after close_notify", n, err)
 		}
 		_, err = server.Write([]byte("answer"))
@@ -166,7 +166,7 @@ func TestAbortIsATruncation(t *testing.T) {
 
 func TestTruncationInsideARecord(t *testing.T) {
 	everyTunnel(t, func(t *testing.T, client, server *Conn) {
-		_, err := server.wire.raw.Write([]byte{23, 3, 3, 0, 200, 1, 2, 3})
+		_, err := server.raw.Write([]byte{23, 3, 3, 0, 200, 1, 2, 3})
 		must(t, err)
 		must(t, server.Abort())
 		wantRead(t, client, "", io.ErrUnexpectedEOF)
@@ -253,7 +253,7 @@ func TestClosingEndsBlockedCalls(t *testing.T) {
 					_, err := server.Read(make([]byte, 1))
 					read <- err
 				}()
-				untilWriting(t, client.wire.raw)
+				untilWriting(t, client.raw)
 				must(t, tc.end(server))
 				if err := <-wrote; !errors.Is(err, net.ErrClosed) {
 					t.Errorf("write: %v", err)
@@ -307,9 +307,9 @@ func TestCloseWriteWaitsForRoom(t *testing.T) {
 
 func TestFatalAlertIsTheLastWord(t *testing.T) {
 	everyTunnel(t, func(t *testing.T, client, server *Conn) {
-		_, err := client.wire.raw.Write([]byte{23, 3, 3, 0, 32}) // a record that does not open
+		_, err := client.raw.Write([]byte{23, 3, 3, 0, 32}) // a record that does not open
 		must(t, err)
-		_, err = client.wire.raw.Write(make([]byte, 32))
+		_, err = client.raw.Write(make([]byte, 32))
 		must(t, err)
 		must(t, server.SetReadDeadline(time.Now().Add(patience)))
 		_, err = server.Read(make([]byte, 1))
@@ -318,7 +318,7 @@ func TestFatalAlertIsTheLastWord(t *testing.T) {
 			t.Fatalf("read: %v", err)
 		}
 		must(t, server.Close())
-		got, _ := io.ReadAll(client.wire.raw)
+		got, _ := io.ReadAll(client.raw)
 		if records := countRecords(got); records != 1 {
 			t.Errorf("%d records after the fatal one: %x", records, got)
 		}

@@ -18,9 +18,11 @@ type State struct {
 	PeerCertificates []*x509.Certificate
 }
 
-// State describes the connection.
-func (c *Conn) State() State {
-	s := c.tls.ConnectionState()
+// State describes the connection, also when it is detached or closed.
+func (c *Conn) State() State { return c.state }
+
+func stateOf(c *tls.Conn) State {
+	s := c.ConnectionState()
 	return State{
 		ServerName:       s.ServerName,
 		ALPN:             s.NegotiatedProtocol,

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"fairlead/tlsterm/record"
 )
 
 // Options describe TLS towards clients.
@@ -29,6 +31,8 @@ type Options struct {
 	// ALPN lists the application protocols on offer, best first. A client that offers some, but none of these, is
 	// refused; one that offers none is not. Empty: whatever the client offers is accepted and none is negotiated.
 	ALPN []string
+	// NoDetach leaves every connection to crypto/tls for its whole life, see StdDisabled.
+	NoDetach bool
 }
 
 // Terminator does the server side of handshakes. Safe for concurrent use.
@@ -39,9 +43,9 @@ type Terminator struct {
 
 	// config owns the ticket keys, which crypto/tls makes and rotates, so it lives as long as one policy for client
 	// certificates does: a new certificate is found through current and ends no session, a new CA file gets a new
-	// config. Every handshake uses this very config. Whoever needs settings for one connection must put them into
-	// what GetConfigForClient returns, because then this config's ticket keys still count; a handshake with a clone of
-	// its own has ticket keys of its own, and nobody ever resumes.
+	// config. Every handshake uses this very config. Settings for one connection are in what GetConfigForClient returns,
+	// see clones, because then this config's ticket keys still count; a handshake with a clone of its own has ticket keys
+	// of its own, and nobody ever resumes.
 	config  atomic.Pointer[tls.Config]
 	current atomic.Pointer[material]
 	names   atomic.Pointer[nameIndex]
@@ -127,7 +131,6 @@ func (t *Terminator) newConfig(ca *authorities) *tls.Config {
 		MaxVersion:             tls.VersionTLS13,
 		CipherSuites:           cipherSuites12,
 		NextProtos:             t.options.ALPN,
-		GetConfigForClient:     refuseLongNames,
 		GetCertificate:         t.certificate,
 		SessionTicketsDisabled: !t.options.SessionTickets,
 	}
@@ -135,18 +138,8 @@ func (t *Terminator) newConfig(ca *authorities) *tls.Config {
 		c.ClientAuth = tls.RequireAndVerifyClientCert
 		c.ClientCAs = ca.pool
 	}
+	c.GetConfigForClient = newClones(c).configFor
 	return c
-}
-
-// maxServerName bounds SNI, in bytes: a host name has no more (RFC 1035, section 2.3.4), and this one is kept and logged.
-const maxServerName = 255
-
-// refuseLongNames is asked on resumption too, unlike GetCertificate. It changes no configuration.
-func refuseLongNames(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-	if n := len(hello.ServerName); n > maxServerName {
-		return nil, fmt.Errorf("a server name of %d bytes, longer than a host name can be", n)
-	}
-	return nil, nil //nolint:nilnil // crypto/tls reads this as: the configuration at hand
 }
 
 // cipherSuites12 are the TLS 1.2 suites with forward secrecy and authenticated encryption. crypto/tls orders them by
@@ -172,13 +165,48 @@ func (t *Terminator) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 // client does not speak TLS, errors.As finds a *NotTLSError and nothing has been written; otherwise at most an alert
 // has, and nothing may follow it.
 //
-// A TLS 1.2 session that is resumed gives crypto/tls's key log nothing, on this side: a record layer of our own could
-// not take such a connection over.
+// When it returns, crypto/tls is done with the connection, unless StdReason says otherwise.
 func (t *Terminator) Handshake(ctx context.Context, raw net.Conn, prefix []byte) (*Conn, error) {
-	c := &Conn{wire: newWire(raw, prefix)}
-	c.tls = tls.Server(&c.wire, t.config.Load())
-	if err := c.handshake(ctx); err != nil {
+	c := &Conn{raw: raw}
+	var seen *witness
+	if c.reason = standing(t.options.NoDetach); c.reason == Detached {
+		seen = newWitness(asServer)
+	}
+	w := newWire(raw, prefix, seen)
+	on := tls.Server(w, t.config.Load())
+	err := c.handshake(ctx, w, on)
+	if err == nil {
+		err = c.settle(w, on)
+	}
+	if err == nil {
+		err = c.unbound()
+	}
+	if err != nil {
+		w.retire()
 		return nil, err
 	}
 	return c, nil
 }
+
+// settle decides who has the connection from here on. A client that sent more than its Finished in that record is refused
+// (crypto/tls does so itself in TLS 1.3): it was not protected as what it is taken for.
+func (c *Conn) settle(w *wire, on *tls.Conn) error {
+	var state *record.State
+	if c.reason == Detached {
+		state, c.reason = w.seen.proveServer(&c.state)
+	}
+	if c.reason == Detached {
+		c.layer = newRecords(c.raw, state, w.in)
+		w.in = inbox{}
+		w.retire()
+		return nil
+	}
+	if c.reason == StdHandshakeData {
+		return &HandshakeError{ReasonProtocolError, errBehindFinished}
+	}
+	w.leave()
+	c.layer = &standard{tls: on, wire: w, state: &c.state, reason: c.reason}
+	return nil
+}
+
+var errBehindFinished = errors.New("handshake data behind Finished")

@@ -20,23 +20,30 @@ type Ciphers struct {
 // Forget drops the AEADs and zeroes the rest.
 func (c *Ciphers) Forget() { *c = Ciphers{} }
 
-// ready makes the AEAD of one direction where it is not the right one already.
-func ready(aead *cipher.AEAD, madeFrom *[maxKey]byte, s *State, h *half) error {
-	if *aead != nil && *madeFrom == h.key {
-		return nil
+// opener returns the AEAD of the peer's direction.
+func (c *Ciphers) opener(s *State) (cipher.AEAD, error) {
+	if c.in != nil && c.inKey == s.in.key {
+		return c.in, nil
 	}
-	made, err := newAEAD(s.suite, h.key[:s.keyLen])
+	aead, err := newAEAD(s.suite, s.in.key[:s.keyLen])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	*aead, *madeFrom = made, h.key
-	return nil
+	c.in, c.inKey = aead, s.in.key
+	return aead, nil
 }
 
-// tryCiphers tells whether this program can make the AEADs that the State needs.
-func (s *State) tryCiphers() error {
-	_, err := newAEAD(s.suite, s.out.key[:s.keyLen])
-	return err
+// sealer returns the AEAD of our direction.
+func (c *Ciphers) sealer(s *State) (cipher.AEAD, error) {
+	if c.out != nil && c.outKey == s.out.key {
+		return c.out, nil
+	}
+	aead, err := newAEAD(s.suite, s.out.key[:s.keyLen])
+	if err != nil {
+		return nil, err
+	}
+	c.out, c.outKey = aead, s.out.key
+	return aead, nil
 }
 
 // setNonce is the nonce of TLS 1.3 and of ChaCha20 in TLS 1.2: the iv with the sequence number xored into its end (RFC 8446,

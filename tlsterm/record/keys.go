@@ -23,6 +23,9 @@ func (s *State) OutKeys() Keys {
 // SetOutSeq says that records up to seq were sealed by someone else. Going back would use nonces again: with a number below the
 // present one, our direction is given up and seals nothing any more.
 func (s *State) SetOutSeq(seq uint64) {
+	if s.flags&live == 0 {
+		return
+	}
 	if seq < s.outSeq {
 		s.flags = s.flags&^owes | outDone
 		return

@@ -96,28 +96,24 @@ func (s *State) Open(c *Ciphers, buf []byte) (plain []byte, n int, err error) {
 	}
 }
 
-// openNext opens the next record of the peer, whose header is known to be right.
+// openNext opens the next record of the peer in place. Its header is known to be right.
 func (s *State) openNext(c *Ciphers, record []byte) (contentType byte, content []byte, err *ProtocolError) {
 	if s.inSeq == math.MaxUint64 {
 		return 0, nil, errSequence
 	}
-	if ready(&c.in, &c.inKey, s, &s.in) != nil {
+	aead, failure := c.opener(s)
+	if failure != nil {
 		return 0, nil, errKeys
 	}
-	contentType, content, err = s.openRecord(c, c.in, &s.in.iv, s.inSeq, record)
+	seq := s.inSeq
 	s.inSeq++
-	return contentType, content, err
-}
-
-// openRecord opens one record in place.
-func (s *State) openRecord(c *Ciphers, aead cipher.AEAD, iv *[ivSize]byte, seq uint64, record []byte) (byte, []byte, *ProtocolError) {
-	body := record[HeaderSize:]
 	if s.version == tls.VersionTLS12 {
-		return s.openRecord12(c, aead, iv, seq, record)
+		return s.openRecord12(c, aead, seq, record)
 	}
-	c.setNonce(iv, seq)
-	inner, err := aead.Open(body[:0], c.nonce[:], body, record[:HeaderSize])
-	if err != nil {
+	body := record[HeaderSize:]
+	c.setNonce(&s.in.iv, seq)
+	inner, failure := aead.Open(body[:0], c.nonce[:], body, record[:HeaderSize])
+	if failure != nil {
 		return 0, nil, errMAC
 	}
 	// Padding counts (RFC 8446, section 5.4).
@@ -132,13 +128,14 @@ func (s *State) openRecord(c *Ciphers, aead cipher.AEAD, iv *[ivSize]byte, seq u
 	return 0, nil, errNoType
 }
 
-func (s *State) openRecord12(c *Ciphers, aead cipher.AEAD, iv *[ivSize]byte, seq uint64, record []byte) (byte, []byte, *ProtocolError) {
+// openRecord12 opens a record of TLS 1.2.
+func (s *State) openRecord12(c *Ciphers, aead cipher.AEAD, seq uint64, record []byte) (byte, []byte, *ProtocolError) {
 	body := record[HeaderSize:]
 	if s.explicit != 0 {
-		c.setExplicitNonce(iv, body[:s.explicit])
+		c.setExplicitNonce(&s.in.iv, body[:s.explicit])
 		body = body[s.explicit:]
 	} else {
-		c.setNonce(iv, seq)
+		c.setNonce(&s.in.iv, seq)
 	}
 	c.setAdditional(seq, record[0], len(body)-tagSize)
 	content, err := aead.Open(body[:0], c.nonce[:], body, c.additional[:])

@@ -128,8 +128,9 @@ func (s *State) sealLast(c *Ciphers, dst []byte, level byte, a Alert) []byte {
 
 // sealRecord appends one record.
 func (s *State) sealRecord(c *Ciphers, dst []byte, contentType byte, content []byte) []byte {
-	if ready(&c.out, &c.outKey, s, &s.out) != nil {
-		s.flags = s.flags&^owes | outDone // New has made one, so this does not happen
+	aead, err := c.sealer(s)
+	if err != nil {
+		s.flags = s.flags&^owes | outDone // New would have failed, so this does not happen
 		return dst
 	}
 	seq := s.outSeq
@@ -141,7 +142,7 @@ func (s *State) sealRecord(c *Ciphers, dst []byte, contentType byte, content []b
 		dst = append(dst, contentType)
 		c.setNonce(&s.out.iv, seq)
 		body := start + HeaderSize
-		return c.out.Seal(dst[:body], c.nonce[:], dst[body:], dst[start:body])
+		return aead.Seal(dst[:body], c.nonce[:], dst[body:], dst[start:body])
 	}
 	dst = append(dst, contentType, versionMajor, versionMinor, byte(size>>8), byte(size))
 	if s.explicit != 0 {
@@ -152,5 +153,5 @@ func (s *State) sealRecord(c *Ciphers, dst []byte, contentType byte, content []b
 		c.setNonce(&s.out.iv, seq)
 	}
 	c.setAdditional(seq, contentType, len(content))
-	return c.out.Seal(dst, c.nonce[:], content, c.additional[:])
+	return aead.Seal(dst, c.nonce[:], content, c.additional[:])
 }

@@ -90,15 +90,15 @@ func New(p Params) (*State, error) {
 	if !ok {
 		return nil, fmt.Errorf("no suite 0x%04x of TLS version 0x%04x", p.Suite, p.Version)
 	}
+	if err := tryAEAD(suite.id); err != nil {
+		return nil, err
+	}
 	s := fresh(suite)
 	s.inSeq, s.outSeq = p.InSeq, p.OutSeq
 	if p.Client {
 		s.flags |= client
 	}
 	if err := s.derive(&p); err != nil {
-		return nil, err
-	}
-	if err := s.tryCiphers(); err != nil {
 		return nil, err
 	}
 	return &s, nil

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"hash"
+	"sync"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -64,10 +65,38 @@ func hashOf(suite uint16) hashed {
 	}
 }
 
-func newAEAD(suite uint16, key []byte) (cipher.AEAD, error) {
+func isChaCha20(suite uint16) bool {
 	switch suite {
 	case tls.TLS_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:
+		return true
+	default:
+		return false
+	}
+}
+
+// Whether this program can make the AEADs never changes while it runs: GODEBUG=fips140=only, which forbids both, is read at
+// its start.
+var (
+	tryGCM      = sync.OnceValue(func() error { return tryOnce(tls.TLS_AES_128_GCM_SHA256, 16) })
+	tryChaCha20 = sync.OnceValue(func() error { return tryOnce(tls.TLS_CHACHA20_POLY1305_SHA256, 32) })
+)
+
+func tryOnce(suite uint16, keyLen int) error {
+	_, err := newAEAD(suite, make([]byte, keyLen))
+	return err
+}
+
+// tryAEAD tells whether newAEAD works for a suite, at no cost.
+func tryAEAD(suite uint16) error {
+	if isChaCha20(suite) {
+		return tryChaCha20()
+	}
+	return tryGCM()
+}
+
+func newAEAD(suite uint16, key []byte) (cipher.AEAD, error) {
+	if isChaCha20(suite) {
 		aead, err := chacha20poly1305.New(key)
 		if err != nil {
 			return nil, fmt.Errorf("make ChaCha20-Poly1305: %w", err)
