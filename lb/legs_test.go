@@ -65,6 +65,7 @@ func TestRelayWithTerminatedLegs(t *testing.T) {
 			relaytest.Run(t, relaytest.Harness{
 				Adopt: g.Adopt,
 				Wait:  g.Wait,
+				TLS:   relay.EngineRecord,
 				Pairs: []relaytest.Pair{{Client: down, Backend: relaytest.TCP()}, {Client: relaytest.TCP(), Backend: up}, {Client: down, Backend: up}},
 			})
 		})

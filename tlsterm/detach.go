@@ -33,6 +33,9 @@ func (c *Conn) StdReason() StdReason {
 	return c.reason
 }
 
+// Obstacle is StdReason as a plain word, for those who know nothing of TLS.
+func (c *Conn) Obstacle() string { return string(c.StdReason()) }
+
 // Detach gives the connection up: raw and h are the caller's, and every method of the Conn returns net.ErrClosed, without
 // touching raw. What comes next is in h.Plaintext, in h.Ciphertext, and in raw, in this order; h.State has its sequence numbers
 // proven, and knows if CloseWrite was done or the peer's close_notify has come. Deadlines that were set are still set.

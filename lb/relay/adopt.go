@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"net"
 	"slices"
 
@@ -15,13 +16,17 @@ type parts struct {
 	tls   [2]*record.Handover // nil: the leg is plain
 }
 
-// takeApart takes both legs apart, or none: a leg over crypto/tls may be one that cannot be.
-func (g *Group) takeApart(s *Spec) (p parts, ok bool) {
+// errClientLeg says that a client leg broke its word. It has failed since, or was closed.
+var errClientLeg = errors.New("the client leg cannot be taken apart, although it said so")
+
+// takeApart takes both legs apart, or none: a leg over crypto/tls may be one that cannot be. An error means that what
+// was taken apart cannot be used, and is in p to be closed.
+func (g *Group) takeApart(s *Spec) (p parts, ok bool, err error) {
 	legs := [2]Leg{s.Client, s.Upstream}
 	for _, leg := range legs {
 		if why := g.obstacle(leg); why != "" {
 			g.countObstacle(why)
-			return parts{}, false
+			return parts{}, false, nil
 		}
 	}
 	// The upstream leg first: whether it really can is known only when it is done, while a client leg keeps its word.
@@ -31,13 +36,16 @@ func (g *Group) takeApart(s *Spec) (p parts, ok bool) {
 			p.conns[i] = leg.Conn
 		case Detacher:
 			p.conns[i], p.tls[i] = leg.Detach()
-			if p.tls[i] == nil {
+			if p.tls[i] == nil && i == upstreamLeg {
 				g.countObstacle(leg.Obstacle())
-				return parts{}, false
+				return parts{}, false, nil
+			}
+			if p.tls[i] == nil {
+				return p, false, errClientLeg
 			}
 		}
 	}
-	return p, true
+	return p, true, nil
 }
 
 // obstacle says in a word why a leg is nothing for the event loop; "" if it is.
@@ -195,8 +203,12 @@ func (l *loop) reject(s *Spec, p parts, err error) Tunnel {
 		}
 	}
 	owner, ref := s.Owner, s.Ref
+	cause := termination.ResourceExhausted
+	if errors.Is(err, errClientLeg) {
+		cause = termination.InternalError
+	}
 	l.post(func() {
-		owner.Ended(ref, Result{Cause: termination.ResourceExhausted, Err: err})
+		owner.Ended(ref, Result{Cause: cause, Err: err})
 		l.group.ended()
 	})
 	return Tunnel{}

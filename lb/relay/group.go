@@ -115,8 +115,12 @@ func (g *Group) Adopt(s Spec) Tunnel {
 	g.open++
 	g.mu.Unlock()
 	if len(g.loops) > 0 {
-		if p, ok := g.takeApart(&s); ok {
-			return g.loops[g.next.Add(1)%uint32(len(g.loops))].adopt(&s, p) //nolint:gosec // one a processor
+		l := g.loops[g.next.Add(1)%uint32(len(g.loops))] //nolint:gosec // one a processor
+		switch p, ok, err := g.takeApart(&s); {
+		case err != nil:
+			return l.reject(&s, p, err)
+		case ok:
+			return l.adopt(&s, p)
 		}
 	}
 	t := newStdTunnel(g, s)

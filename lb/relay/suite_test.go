@@ -32,16 +32,17 @@ func TestSuite(t *testing.T) {
 		name  string
 		o     relay.Options
 		pairs []relaytest.Pair
+		plain relay.Engines
 	}{
-		{"loop", relay.Options{}, plain},
-		{"loop without splice", relay.Options{NoSplice: true}, plain[:1]},
-		{"loop with one pipe", relay.Options{Pipes: 1, Loops: 1}, plain[:1]},
-		{"std", relay.Options{NoLoop: true}, relaytest.Pairings()},
+		{"loop", relay.Options{}, plain, relay.EngineCopy | relay.EngineSplice},
+		{"loop without splice", relay.Options{NoSplice: true}, plain[:1], relay.EngineCopy},
+		{"loop with one pipe", relay.Options{Pipes: 1, Loops: 1}, plain[:1], relay.EngineCopy | relay.EngineSplice},
+		{"std", relay.Options{NoLoop: true}, relaytest.Pairings(), relay.EngineStd},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g := start(t, tt.o)
-			relaytest.Run(t, relaytest.Harness{Adopt: g.Adopt, Wait: g.Wait, Pairs: tt.pairs})
+			relaytest.Run(t, relaytest.Harness{Adopt: g.Adopt, Wait: g.Wait, Pairs: tt.pairs, TLS: relay.EngineStd, Plain: tt.plain})
 		})
 	}
 }

@@ -15,6 +15,8 @@ type Harness struct {
 	// Wait returns when the engine has no tunnel left.
 	Wait  func(context.Context) error
 	Pairs []Pair
+	// TLS and Plain are the engines that may move bytes of tunnels with a TLS leg, and of others.
+	TLS, Plain relay.Engines
 }
 
 // Pair is a pairing of legs.
@@ -56,7 +58,7 @@ func Run(t *testing.T, h Harness) {
 						t.Skip("these connections have no RST")
 					}
 					checkBalance(t, h)
-					c.run(&scene{T: t, harness: h, pair: p})
+					c.run(&scene{T: t, harness: h, pair: p, ended: c.ended})
 				})
 			}
 		})
@@ -66,6 +68,7 @@ func Run(t *testing.T, h Harness) {
 type testCase struct {
 	name   string
 	resets bool // needs connections with RST
+	ended  bool // the backend has ended before: such a TLS leg may be one that cannot be taken apart
 	run    func(*scene)
 }
 

@@ -18,6 +18,7 @@ type scene struct {
 	*testing.T
 	harness Harness
 	pair    Pair
+	ended   bool
 
 	client, backend *Peer
 	legs            struct{ client, upstream relay.Leg }
@@ -75,8 +76,8 @@ func (s *scene) result(causes ...termination.Cause) relay.Result {
 		if !slices.Contains(causes, r.Cause) {
 			s.Errorf("cause %v (%v), want %v", r.Cause, r.Err, causes)
 		}
-		if r.Up+r.Down > 0 && r.Engines == 0 {
-			s.Error("no engine is named")
+		if r.Up+r.Down > 0 && r.Engines == 0 || r.Engines&^s.engines() != 0 {
+			s.Errorf("engines %v, and may be %v", r.Engines, s.engines())
 		}
 		s.until("the tunnel's name means nothing", func() bool { _, live := s.tunnel.Stats(); return !live })
 		return r
@@ -172,4 +173,15 @@ func (s *scene) stats() relay.Stats {
 		s.Fatal("the tunnel has ended")
 	}
 	return stats
+}
+
+// engines are those that may move this tunnel's bytes.
+func (s *scene) engines() relay.Engines {
+	switch tls := s.pair.Client.TLS || s.pair.Backend.TLS; {
+	case tls && s.ended:
+		return s.harness.TLS | relay.EngineStd
+	case tls:
+		return s.harness.TLS
+	}
+	return s.harness.Plain
 }
