@@ -184,8 +184,11 @@ func (e *endpoint) open() error {
 	e.buf = slices.Grow(e.buf, MaxRecord)
 	n, err = e.conn.Read(e.buf[len(e.buf):cap(e.buf)])
 	e.buf = e.buf[:len(e.buf)+n]
-	if err != nil {
-		return fmt.Errorf("read: %w", errors.Join(err, io.ErrUnexpectedEOF))
+	switch {
+	case errors.Is(err, io.EOF): // which is said of close_notify only
+		return io.ErrUnexpectedEOF
+	case err != nil:
+		return fmt.Errorf("read: %w", err)
 	}
 	return nil
 }

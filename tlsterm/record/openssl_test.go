@@ -121,7 +121,7 @@ func TestOpenSSLServer(t *testing.T) {
 		if err := e.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := e.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+		if n, err := e.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("behind close_notify: %d bytes, %v", n, err)
 		}
 	})
