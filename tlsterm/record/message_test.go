@@ -2,6 +2,7 @@ package record
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -165,7 +166,7 @@ func TestStormOfKeyUpdatesWithoutData(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := s.Open(&c, f.keyUpdate(false)); err != errUpdates {
+	if _, _, err := s.Open(&c, f.keyUpdate(false)); !errors.Is(err, errUpdates) {
 		t.Errorf("Open: %v, want %v", err, errUpdates)
 	}
 }
@@ -190,6 +191,11 @@ func TestCreditComesBack(t *testing.T) {
 	}
 	open(f.data("ab"))
 	if s.credit != maxCredit-1 || s.earned != 1 {
+		t.Errorf("credit %d and %d bytes", s.credit, s.earned)
+	}
+	open(f.keyUpdate(false))
+	open(f.data(string(noise(earnBytes - 1)))) // with the one byte there is
+	if s.credit != maxCredit-1 || s.earned != 0 {
 		t.Errorf("credit %d and %d bytes", s.credit, s.earned)
 	}
 	open(joined(f.data(string(noise(earnBytes))), f.data(string(noise(earnBytes)))))

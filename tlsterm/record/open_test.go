@@ -45,9 +45,12 @@ func (o *outcome) check(t *testing.T, s *State, sealed []byte) {
 	if string(plain) != o.plain {
 		t.Errorf("opened %d bytes, want %d", len(plain), len(o.plain))
 	}
+	if o.refuse != nil && n == len(sealed) {
+		t.Error("the record that broke the protocol is counted")
+	}
 	switch {
 	case o.eof:
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			t.Errorf("error %v, want EOF", err)
 		}
 	case o.refuse != nil:
@@ -133,6 +136,14 @@ func TestOpenRules(t *testing.T) {
 			forge: func(f *forger) []byte { return joined(f.data("a"), f.record(typeAlert, fatal, 48), f.data("late")) }, plain: "a",
 			fatal: alertPointer(48),
 		},
+		{
+			name:  "a fatal alert though a KeyUpdate is owed",
+			forge: func(f *forger) []byte { return joined(f.asks(), f.record(typeAlert, fatal, 80)) }, fatal: alertPointer(80),
+		},
+		{
+			name:  "a broken rule though a KeyUpdate is owed",
+			forge: func(f *forger) []byte { return joined(f.asks(), f.record(typeAlert)) }, refuse: errAlert,
+		},
 		{name: "an alert of one byte", forge: func(f *forger) []byte { return f.record(typeAlert, fatal) }, refuse: errAlert},
 		{name: "an empty alert", forge: func(f *forger) []byte { return f.record(typeAlert) }, refuse: errAlert},
 		{name: "two alerts in a record", forge: func(f *forger) []byte { return f.record(typeAlert, fatal, 48, warning, 0) }, refuse: errAlert},
@@ -188,6 +199,7 @@ func TestOpenRulesOfTLS12(t *testing.T) {
 		{name: "a warning", forge: func(f *forger) []byte { return joined(f.data("a"), f.record(typeAlert, warning, 90), f.data("b")) }, plain: "ab"},
 		{name: "17 warnings", forge: func(f *forger) []byte { return repeated(17, func() []byte { return f.record(typeAlert, warning, 90) }) }, refuse: errUseless},
 		{name: "a level there is not", forge: func(f *forger) []byte { return f.record(typeAlert, 7, 42) }, refuse: errAlert},
+		{name: "user_canceled as fatal", forge: func(f *forger) []byte { return f.record(typeAlert, fatal, 90) }, fatal: alertPointer(90)},
 		{name: "a ClientHello", forge: func(f *forger) []byte { return f.record(typeHandshake, 1, 0, 0, 1, 0) }, refuse: errRenegotiate},
 		{name: "a HelloRequest to a server", forge: func(f *forger) []byte { return f.record(typeHandshake, 0, 0, 0, 0) }, refuse: errRenegotiate},
 		{name: "a KeyUpdate", forge: func(f *forger) []byte { return f.record(typeHandshake, KeyUpdateMessage(false)...) }, refuse: errRenegotiate},
@@ -247,7 +259,7 @@ func TestNeedRefusesAtOnce(t *testing.T) {
 	for _, suite := range suites {
 		s, _ := forgers(t, suite, false)
 		n, err := s.Need([]byte{23, 3, 3, 0xff, 0})
-		if n != 0 || err != errTooLong {
+		if n != 0 || !errors.Is(err, errTooLong) {
 			t.Errorf("%v: %d, %v", suite, n, err)
 		}
 		var c Ciphers
@@ -262,14 +274,14 @@ func TestBehindCloseNotify(t *testing.T) {
 		sealed := joined(f.record(typeAlert, warning, 0), f.data("late"))
 		size := HeaderSize + int(binary.BigEndian.Uint16(sealed[3:]))
 		plain, n, err := s.Open(&c, sealed)
-		if len(plain) > 0 || n != size || err != io.EOF {
+		if len(plain) > 0 || n != size || !errors.Is(err, io.EOF) {
 			t.Errorf("%v: opened %q, used %d, %v", suite, plain, n, err)
 		}
 		plain, n, err = s.Open(&c, sealed[size:])
-		if len(plain) > 0 || n != 0 || err != io.EOF {
+		if len(plain) > 0 || n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("%v: then opened %q, used %d, %v", suite, plain, n, err)
 		}
-		if n, err := s.Need(sealed[size:]); n != 0 || err != io.EOF {
+		if n, err := s.Need(sealed[size:]); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("%v: then needs %d, %v", suite, n, err)
 		}
 		if in, out := s.Closed(); !in || out {

@@ -9,7 +9,8 @@ import (
 
 const (
 	// maxRecordsPerKey bounds the records under one of our keys, its last KeyUpdate included: of AES-GCM, 2^24.5 full ones are
-	// safe (RFC 8446, section 5.5). ChaCha20-Poly1305 needs no bound, and gets the same.
+	// safe (RFC 8446, section 5.5). ChaCha20-Poly1305 needs no bound, and gets the same. TLS 1.2 has no new key but with a new
+	// connection, and goes on.
 	maxRecordsPerKey = 1<<24 - 1
 
 	keyUpdateSize = 5 // type, length, request (RFC 8446, section 4.6.3)
@@ -50,7 +51,7 @@ func (s *State) SealedSize(plain, size int) int {
 	}
 	sealed := plain + records*(HeaderSize+s.overhead())
 	if s.version == tls.VersionTLS13 {
-		updates := 2 // the one owed, and one for a key that is used up already
+		updates := 1 // the one owed, or one for a key that is used up already: each leaves a new key behind
 		if s.rekeyAt > 0 {
 			updates += records / int(s.rekeyAt)
 		}
