@@ -22,6 +22,7 @@ const (
 // Default returns a configuration without listeners and pools.
 func Default() Config {
 	return Config{
+		Relay:    Relay{EventLoop: SwitchAuto, Record: SwitchAuto, Splice: SwitchAuto, KTLS: SwitchAuto},
 		Log:      Log{Level: "info", Format: "console", Sessions: SessionsClose},
 		Shutdown: Shutdown{Grace: 30 * time.Second},
 	}

@@ -48,6 +48,7 @@ func TestDefaults(t *testing.T) {
 			Health:            Health{Type: "none"},
 			Backends:          []Backend{{Name: "10.0.0.10:8000", Address: "10.0.0.10:8000", Weight: 100}},
 		}},
+		Relay:    Relay{EventLoop: SwitchAuto, Record: SwitchAuto, Splice: SwitchAuto, KTLS: SwitchAuto},
 		Log:      Log{Level: "info", Format: "console", Sessions: SessionsClose},
 		Shutdown: Shutdown{Grace: 30 * time.Second},
 	}
@@ -63,7 +64,7 @@ func TestWrittenZerosStay(t *testing.T) {
 	}
 	l, p := cfg.Listeners[0], cfg.Pools[0]
 	for name, d := range map[string]time.Duration{
-		"idle_timeout": l.IdleTimeout, "fin_timeout": l.FinTimeout, "tcp_keepalive": l.TCPKeepalive,
+		"idle_timeout": l.IdleTimeout, "fin_timeout": l.FinTimeout, "max_age": l.MaxAge, "tcp_keepalive": l.TCPKeepalive,
 		"tcp_user_timeout": l.TCPUserTimeout, "ttl": p.Affinity.TTL, "pool's tcp_keepalive": p.TCPKeepalive,
 		"pool's tcp_user_timeout": p.TCPUserTimeout, "grace": cfg.Shutdown.Grace,
 	} {
@@ -158,6 +159,7 @@ func TestValuesArrive(t *testing.T) {
 			{Host: "*.example.org", Pool: "users"},
 			{Host: "192.0.2.1", PathPrefix: "/a/%20b", SNI: "a.example", Pool: "users"},
 		}},
+		{"max_age", l.MaxAge, 12 * time.Hour},
 		{"max_connections", l.MaxConnections, 1000},
 		{"shards", l.Shards, 4},
 		{"keepalive", l.TCPKeepalive, time.Minute},
@@ -178,6 +180,7 @@ func TestValuesArrive(t *testing.T) {
 		{"backends", p.Backends, []Backend{
 			{"u0", "users-0.internal:8443", 1000, 50000}, {"u1", "[2001:db8::10]:8443", 1, 0},
 		}},
+		{"relay", cfg.Relay, Relay{SwitchAuto, SwitchOff, SwitchOff, SwitchOff, 2}},
 		{"log", cfg.Log, Log{"debug", "json", SessionsBoth}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -258,7 +258,10 @@ func setString(v reflect.Value, s scalar, r rule) error {
 
 // maybeEnum is maybe, and knows what a switch is elsewhere called.
 func maybeEnum(s scalar, allowed []string) string {
-	meant := map[string]string{"false": "off", "no": "off", "true": "on", "yes": "on"}[strings.ToLower(s.text)]
+	meant := map[string]string{"false": "off", "no": "off", "true": "on", "yes": "on", "on": "on"}[strings.ToLower(s.text)]
+	if meant == "on" && slices.Contains(allowed, string(SwitchAuto)) {
+		meant = string(SwitchAuto)
+	}
 	if slices.Contains(allowed, meant) {
 		return fmt.Sprintf(" (did you mean %q?)", meant)
 	}

@@ -28,6 +28,8 @@ const (
 	keepaliveMost = 9 * time.Hour
 	// userTimeoutMost fits TCP_USER_TIMEOUT, a C int of milliseconds (tcp(7)).
 	userTimeoutMost = 24 * day
+	// mostParts bounds what there is one of for each core.
+	mostParts = 256
 )
 
 var (
@@ -53,6 +55,7 @@ var enums = map[reflect.Type][]string{
 	},
 	reflect.TypeFor[SendProxy]():   {string(SendProxyOff), string(SendProxyV1), string(SendProxyV2)},
 	reflect.TypeFor[PoolTLSMode](): {string(PoolTLSOff), string(PoolTLSOn)},
+	reflect.TypeFor[Switch]():      {string(SwitchAuto), string(SwitchOff)},
 	reflect.TypeFor[SessionLog]():  {string(SessionsOff), string(SessionsClose), string(SessionsBoth)},
 }
 
@@ -64,8 +67,9 @@ var rules = map[string]rule{
 	"Listener.bind":             {need: `give at least one address, as in [":443"]`},
 	"Listener.idle_timeout":     patience,
 	"Listener.fin_timeout":      patience,
+	"Listener.max_age":          patience,
 	"Listener.max_connections":  count,
-	"Listener.shards":           {most: 256},
+	"Listener.shards":           {most: mostParts},
 	"Listener.tcp_keepalive":    keepalive,
 	"Listener.tcp_user_timeout": unacked,
 
@@ -109,6 +113,8 @@ var rules = map[string]rule{
 	"Backend.address":         {need: `give "host:port" or "unix:/path"`},
 	"Backend.weight":          {most: 1000},
 	"Backend.max_connections": count,
+
+	"Relay.loops": {most: mostParts},
 
 	"Log.level":      {enum: []string{"debug", "info", "warn", "error"}},
 	"Log.format":     {enum: []string{"json", "console"}},

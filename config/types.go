@@ -13,6 +13,8 @@ type Config struct {
 	Listeners []Listener `yaml:"listeners"`
 	// Pools are the backends that connections go to.
 	Pools []Pool `yaml:"pools"`
+	// Relay says what may move the bytes of tunnels.
+	Relay Relay `yaml:"relay"`
 	// Log says what the process writes about itself and its sessions.
 	Log Log `yaml:"log"`
 	// Shutdown says how the process ends.
@@ -51,6 +53,9 @@ type Listener struct {
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// FinTimeout bounds how long a half-closed tunnel may last; 0 disables it.
 	FinTimeout time.Duration `yaml:"fin_timeout"`
+	// MaxAge ends a tunnel when it is this old, give or take a tenth, whatever passes through it; 0 disables it. Clients
+	// that came together are spread over that fifth, so that they do not come back together.
+	MaxAge time.Duration `yaml:"max_age"`
 	// MaxConnections bounds the sessions of this listener; further ones wait in the accept queue. 0: what the
 	// process's descriptor limit allows.
 	MaxConnections int `yaml:"max_connections"`
@@ -288,6 +293,31 @@ type Backend struct {
 	Weight int `yaml:"weight"`
 	// MaxConnections bounds the tunnels; new keys go elsewhere beyond it. 0: no bound.
 	MaxConnections int `yaml:"max_connections"`
+}
+
+// Switch says whether something is used where it can be, or not at all.
+type Switch string
+
+// Values of a Switch.
+const (
+	SwitchAuto Switch = "auto"
+	SwitchOff  Switch = "off"
+)
+
+// Relay says what may move the bytes of tunnels. What is switched off costs memory or CPU, never a session: something
+// else moves the bytes then. docs/relay.md tells when one would.
+type Relay struct {
+	// EventLoop moves tunnels by event loops (auto); off: each by two goroutines.
+	EventLoop Switch `yaml:"event_loop"`
+	// Record lets fairlead's own TLS record layer take connections over from crypto/tls after the handshake (auto); off:
+	// they stay there, and their tunnels are moved by goroutines.
+	Record Switch `yaml:"record"`
+	// Splice moves bulk between connections without TLS through a pipe in the kernel, splice(2) (auto); off: it is copied.
+	Splice Switch `yaml:"splice"`
+	// KTLS lets the kernel encrypt what goes to TLS clients where it can (auto); off: the record layer does.
+	KTLS Switch `yaml:"ktls"`
+	// Loops is the number of event loops; 0: one for each processor.
+	Loops int `yaml:"loops"`
 }
 
 // SessionLog says when a session is logged.

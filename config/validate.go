@@ -23,6 +23,7 @@ func (v *validator) validate() {
 	v.index()
 	v.listeners()
 	v.pools()
+	v.relay()
 }
 
 // given reports whether the file has a value at path.
@@ -113,6 +114,13 @@ func (v *validator) reference(path, name string) {
 		return
 	}
 	v.fail(path, "there is no pool %s; pools: %s%s", shorten(name), strings.Join(v.poolNames, ", "), maybe(name, v.poolNames))
+}
+
+// relay checks that there are event loops to count.
+func (v *validator) relay() {
+	if r := &v.cfg.Relay; r.EventLoop == SwitchOff && r.Loops > 0 && v.allSound("relay", "event_loop", "loops") {
+		v.refuse("relay.loops", "has no use with event_loop: off; set event_loop: auto, or remove the key")
+	}
 }
 
 // noRepeats checks that a list of texts has none twice.
