@@ -54,6 +54,7 @@ func New(c *config.Config, log *zap.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	p.warn(log)
+	raiseFloor()
 	group, sessions, err := openRelay(p.relay)
 	if err != nil {
 		return nil, err

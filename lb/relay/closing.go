@@ -158,7 +158,16 @@ func (l *loop) answer(place uint32, t *tunnel, c termination.Cause) outcome {
 // passEnd ends the destination's direction, now that everything is sent. resting: close_notify has to wait for room.
 func (l *loop) passEnd(place uint32, t *tunnel, w int) outcome {
 	way, dst := &t.ways[w], 1-w
-	if way.has(endOrderly) && t.tls[dst] != 0 {
+	switch {
+	case t.kernelSends(dst):
+		o := l.drainKernel
+		if way.has(endOrderly) {
+			o = l.closeKernel
+		}
+		if o := o(place, t); o != onward {
+			return o
+		}
+	case way.has(endOrderly) && t.tls[dst] != 0:
 		if o := l.sealClose(place, t, w); o != onward || way.held != 0 {
 			return o // back here when it is out, and then there is nothing to seal
 		}
@@ -252,13 +261,19 @@ func (l *loop) conclude(place uint32, t *tunnel) bool {
 		if way.held != 0 || way.pipe != 0 && l.lent[way.pipe-1].Held() > 0 {
 			continue
 		}
-		if t.tls[1-w] != 0 && !way.has(shut) && l.sealClose(place, t, w) == gone {
+		switch dst := 1 - w; {
+		case t.tls[dst] == 0 || way.has(shut):
+		case t.kernelSends(dst):
+			if l.closeKernel(place, t) == gone {
+				return false
+			}
+		case l.sealClose(place, t, w) == gone:
 			return false
 		}
 	}
 	for w := range t.ways {
 		way := &t.ways[w]
-		if way.held != 0 || way.pipe != 0 && l.lent[way.pipe-1].Held() > 0 {
+		if way.held != 0 || way.has(draining|blocked) && !way.has(shut) || way.pipe != 0 && l.lent[way.pipe-1].Held() > 0 {
 			if t.closeAt == 0 {
 				t.closeAt = l.now + l.group.timing.moment.Milliseconds()
 				l.arm(place, t)
@@ -314,6 +329,9 @@ func (l *loop) clear(place uint32, t *tunnel) {
 	}
 	if t.has(prefixed) {
 		delete(l.prefixes, place)
+	}
+	if t.has(kernelTx) {
+		delete(l.kernel, place)
 	}
 	l.dropStates(t)
 	t.gen.Add(1)

@@ -186,8 +186,13 @@ func (l *loop) openFailed(place uint32, t *tunnel, w int, err error) outcome {
 	var breach *record.ProtocolError
 	if errors.As(err, &breach) {
 		other := &t.ways[1-w] // what writes to this leg
-		if other.held == 0 && other.pipe == 0 && !other.has(blocked|shut) && !t.kernelSends(w) {
-			s := l.states.at(t.tls[w] - 1)
+		s := l.states.at(t.tls[w] - 1)
+		switch {
+		case other.held != 0 || other.pipe != 0 || other.has(blocked|shut): // nothing fits between
+		case t.kernelSends(w):
+			const fatal = 2
+			_ = sys.SendKTLSControl(int(t.fds[w]), typeAlert, []byte{fatal, byte(breach.Alert)}) // it may be gone
+		default:
 			_, _ = sys.Send(int(t.fds[w]), s.SealAlert(l.ciphers.of(t.tls[w]), l.out[:0], breach.Alert)) // it may be gone
 		}
 	}
@@ -260,7 +265,8 @@ const fewReads = 8
 // wantsPipe tells whether a way has turned out to be bulk, and could splice.
 func (l *loop) wantsPipe(t *tunnel, w int) bool {
 	way := &t.ways[w]
-	return way.size == sizes && !way.has(noSplice|sink) && !l.group.options.NoSplice && t.tls[1-w] == 0 && (w == down || !t.has(bounded))
+	return way.size == sizes && !way.has(noSplice|sink) && !l.group.options.NoSplice && (t.tls[1-w] == 0 || t.kernelSends(1-w)) &&
+		(w == down || !t.has(bounded))
 }
 
 func (l *loop) borrowPipe(way *way) bool {

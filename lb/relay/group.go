@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fairlead/lb/sys"
 	"fairlead/lb/termination"
 )
 
@@ -42,6 +43,7 @@ type Group struct {
 	loops   []*loop
 	next    atomic.Uint32
 	running sync.WaitGroup // goroutines of loops
+	ktls    sys.KTLSSupport
 
 	owners atomic.Pointer[[]Owner] // by number; grows under mu
 
@@ -78,6 +80,7 @@ func (g *Group) Start() error {
 	if g.options.NoLoop {
 		return nil
 	}
+	g.probeKTLS()
 	var loops []*loop
 	for range g.options.Loops {
 		l, err := newLoop(g)

@@ -57,6 +57,7 @@ type loop struct {
 	errs     map[uint32]error // behind causes
 	bounds   map[uint32]Bound
 	prefixes map[uint32]*[2][]byte
+	kernel   map[uint32]*kernelLeg
 }
 
 // extra is what few tunnels bring along.
@@ -74,7 +75,7 @@ func newLoop(g *Group) (*loop, error) {
 	}
 	l := &loop{
 		group: g, poller: p, pipes: &g.pipes, extras: make(map[uint32]extra), errs: make(map[uint32]error),
-		bounds: make(map[uint32]Bound), prefixes: make(map[uint32]*[2][]byte),
+		bounds: make(map[uint32]Bound), prefixes: make(map[uint32]*[2][]byte), kernel: make(map[uint32]*kernelLeg),
 		in: make([]byte, record.MaxRecord+maxRead), out: make([]byte, 0, sealedBytes),
 	}
 	l.wheel.links = func(place uint32) *timerLinks { return &l.tunnels.at(place).timer }

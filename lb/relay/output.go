@@ -31,6 +31,9 @@ func (l *loop) recordSize(way *way, payload int) int {
 // emit sends bytes to the destination of a way, and keeps what it does not take. Nothing is waiting there.
 func (l *loop) emit(place uint32, t *tunnel, w int, b []byte) outcome {
 	way, out, engine := &t.ways[w], b, EngineCopy
+	if l.wantsKernel(t, w) {
+		l.handToKernel(place, t)
+	}
 	switch dst := 1 - w; {
 	case t.kernelSends(dst):
 		engine = EngineKTLS
@@ -42,8 +45,8 @@ func (l *loop) emit(place uint32, t *tunnel, w int, b []byte) outcome {
 	case t.tls[w] != 0:
 		engine = EngineRecord
 	}
-	n, err := sys.Send(int(t.fds[1-w]), out)
-	if err != nil && err != sys.ErrWouldBlock { //nolint:errorlint // the very value, on the path of every byte
+	n, err := l.send(place, t, 1-w, out)
+	if err != nil {
 		return l.writeFailed(place, t, w, err)
 	}
 	way.used(engine)
@@ -60,6 +63,18 @@ func (l *loop) emit(place uint32, t *tunnel, w int, b []byte) outcome {
 	return onward
 }
 
+// send gives a leg what it takes; 0 is no error.
+func (l *loop) send(place uint32, t *tunnel, leg int, b []byte) (int, error) {
+	n, err := sys.Send(int(t.fds[leg]), b)
+	if err == sys.ErrWouldBlock { //nolint:errorlint // the very value, on the path of every byte
+		return 0, nil
+	}
+	if n > 0 && t.kernelSends(leg) {
+		l.took(place, n, record.MaxPlaintext)
+	}
+	return n, err
+}
+
 // emitOwn sends bytes of ours that are no payload, as emit does.
 func (l *loop) emitOwn(place uint32, t *tunnel, w int, out []byte) outcome {
 	way := &t.ways[w]
@@ -67,8 +82,8 @@ func (l *loop) emitOwn(place uint32, t *tunnel, w int, out []byte) outcome {
 		l.buffers.at(way.held).extend(out)
 		return onward
 	}
-	n, err := sys.Send(int(t.fds[1-w]), out)
-	if err != nil && err != sys.ErrWouldBlock { //nolint:errorlint // the very value
+	n, err := l.send(place, t, 1-w, out)
+	if err != nil {
 		return l.writeFailed(place, t, w, err)
 	}
 	if n < len(out) {
@@ -100,21 +115,26 @@ func (l *loop) flush(place uint32, t *tunnel, w int) outcome {
 		case err != nil:
 			return l.writeFailed(place, t, w, err)
 		}
-		way.used(EngineSplice)
+		engine := EngineSplice
+		if t.kernelSends(1 - w) {
+			engine = EngineKTLS
+			l.took(place, n, spliceRecord)
+		}
+		way.used(engine)
 		l.count(t, way, n)
 	}
 	if way.pipe != 0 && way.size < sizes {
 		l.returnPipe(way) // traffic got small
 	}
 	if way.held == 0 {
-		return onward
+		return l.payOwed(place, t, w)
 	}
 	if way.has(blocked) {
 		return resting
 	}
 	b := l.buffers.at(way.held)
-	n, err := sys.Send(int(t.fds[1-w]), b.b)
-	if err != nil && err != sys.ErrWouldBlock { //nolint:errorlint // the very value
+	n, err := l.send(place, t, 1-w, b.b)
+	if err != nil {
 		return l.writeFailed(place, t, w, err)
 	}
 	if n > 0 {
@@ -129,11 +149,17 @@ func (l *loop) flush(place uint32, t *tunnel, w int) outcome {
 	return l.payOwed(place, t, w)
 }
 
-// payOwed sends the answer to a KeyUpdate that had to wait for what was to be sent before.
+// payOwed sends the answer to a KeyUpdate, unless it has to wait for what is to be sent before.
 func (l *loop) payOwed(place uint32, t *tunnel, w int) outcome {
 	dst := 1 - w
-	if t.tls[dst] == 0 || t.kernelSends(dst) {
+	if t.tls[dst] == 0 || t.ways[w].has(shut|blocked) {
 		return onward
+	}
+	if t.kernelSends(dst) {
+		if !l.keysDue(place, t) {
+			return onward
+		}
+		return l.turnKeys(place, t)
 	}
 	s := l.states.at(t.tls[dst] - 1)
 	if !s.Owes() {
@@ -151,14 +177,16 @@ func (l *loop) payOwed(place uint32, t *tunnel, w int) outcome {
 // answerKeyUpdate answers what came from leg w, unless bytes wait there: then the answer goes behind them.
 func (l *loop) answerKeyUpdate(place uint32, t *tunnel, w int) outcome {
 	back := &t.ways[1-w]
-	if back.held != 0 || back.pipe != 0 || back.has(shut) {
+	if back.held != 0 || back.pipe != 0 {
 		return onward
 	}
-	if l.payOwed(place, t, 1-w) == gone {
+	switch l.payOwed(place, t, 1-w) {
+	case gone:
 		return gone
+	case onward, resting:
+	}
+	if t.has(closing) {
+		return resting
 	}
 	return onward
 }
-
-// kernelSends tells whether the kernel seals what is sent to a leg.
-func (t *tunnel) kernelSends(leg int) bool { return leg == clientLeg && t.has(kernelTx) }

@@ -33,7 +33,8 @@ type Suspended struct {
 	ways   [2]suspendedWay
 	fate   fate
 	mute   bool
-	kernel bool // the kernel seals what goes to the client
+	kernel bool      // the kernel seals what goes to the client
+	meter  kernelLeg // if kernel
 	bound  Bound
 	err    error // behind the fate's cause
 }
@@ -118,11 +119,29 @@ func (l *loop) suspend(place, gen uint32) *Suspended {
 			state := *l.states.at(n - 1)
 			s.tls[i] = &state
 		}
+		if err := l.suspendKernel(place, t, i, s); err != nil {
+			l.stop(place, t, termination.InternalError, err)
+			return nil
+		}
 		_ = l.poller.Remove(s.fds[i]) // it was registered
 	}
 	l.clear(place, t)
 	l.group.ended()
 	return s
+}
+
+// suspendKernel takes stock of a leg that the kernel seals for: it goes on doing so for the next owner.
+func (l *loop) suspendKernel(place uint32, t *tunnel, leg int, s *Suspended) error {
+	if !t.kernelSends(leg) {
+		return nil
+	}
+	seq, err := sys.KTLSTxSeq(s.fds[leg], s.tls[leg].Info().Suite)
+	if err != nil {
+		return err
+	}
+	s.tls[leg].SetOutSeq(seq)
+	s.meter = *l.kernel[place]
+	return nil
 }
 
 // suspendWay copies a way, and empties its pipe.
@@ -222,5 +241,9 @@ func (l *loop) restore(place uint32, t *tunnel, s *Suspended) {
 	}
 	if s.err != nil {
 		l.errs[place] = s.err
+	}
+	if s.kernel {
+		leg := s.meter
+		l.kernel[place] = &leg
 	}
 }

@@ -34,6 +34,9 @@ func (l *loop) arm(place uint32, t *tunnel) {
 // expire looks at a tunnel whose time may have come.
 func (l *loop) expire(place uint32) {
 	t := l.tunnels.at(place)
+	if t.ways[down].has(draining) && !l.pump(place, t, down) {
+		return
+	}
 	at, cause := l.due(t)
 	switch {
 	case at == 0:

@@ -53,6 +53,7 @@ const (
 	bounded                          // the client's stream has a Bound
 	prefixed                         // bytes came along that are to be sent first
 	kernelTx                         // the kernel seals what goes to the client
+	noKernel                         // and will not: it has been tried
 )
 
 // way is one direction of a tunnel.
@@ -83,6 +84,7 @@ const (
 	buffered                        // partial holds bytes that have not been looked at
 	noSplice                        // these legs cannot, or the kernel would not
 	shut                            // our direction of the destination has ended
+	draining                        // sent, and the kernel has not given it to TCP yet
 )
 
 func (w *way) has(f wayFlags) bool       { return w.flags&f != 0 }

@@ -19,6 +19,9 @@ func IsErrno(err error) bool {
 	return errors.As(err, &errno)
 }
 
+// IsWouldBlock tells whether a call would have had to wait: EAGAIN.
+func IsWouldBlock(err error) bool { return is(err, unix.EAGAIN) }
+
 // IsReset tells whether the peer of an established connection refuses to go on: ECONNRESET when an RST was read,
 // EPIPE when writing after one (write(2)), ENOTCONN from shutdown(2) after one, ECONNABORTED from the kernel itself.
 func IsReset(err error) bool {

@@ -73,6 +73,7 @@ const (
 	Killed             // ended on an operator's order
 	ClientBadBody      // the chunked framing of a request body is malformed; followed under head.per_request only
 	MaxAge             // ended at max_age
+	KTLSRekey          // the keys had to be turned, and the kernel that has them cannot (before Linux 6.14)
 
 	numCauses
 )
@@ -121,6 +122,7 @@ var table = [numCauses]struct {
 	Killed:             {Us, "killed"},
 	ClientBadBody:      {Client, "bad_body"},
 	MaxAge:             {Us, "max_age"},
+	KTLSRekey:          {Us, "ktls_rekey"},
 }
 
 // Side returns who ended the session.
