@@ -115,6 +115,7 @@ node nodejs
 npm npm
 chromium chromium
 openssl openssl
+gnutls-cli gnutls-bin
 curl curl
 nginx nginx
 strace strace

@@ -55,12 +55,14 @@ func TestBinaryKeepsEnds(t *testing.T) {
 			name string
 			end  func(s *State, f *forger, c *Ciphers)
 		}{
-			{"owes", func(s *State, f *forger, c *Ciphers) { s.Open(c, f.keyUpdate(true)) }},
-			{"close_notify", func(s *State, f *forger, c *Ciphers) { s.Open(c, f.record(typeAlert, warning, 0)) }},
-			{"a fatal alert", func(s *State, f *forger, c *Ciphers) { s.Open(c, f.record(typeAlert, fatal, 40)) }},
+			{"owes", func(s *State, f *forger, c *Ciphers) { _, _, _ = s.Open(c, f.keyUpdate(true)) }},
+			{"close_notify", func(s *State, f *forger, c *Ciphers) { _, _, _ = s.Open(c, f.record(typeAlert, warning, 0)) }},
+			{"a fatal alert", func(s *State, f *forger, c *Ciphers) { _, _, _ = s.Open(c, f.record(typeAlert, fatal, 40)) }},
 			{"ours", func(s *State, _ *forger, c *Ciphers) { s.SealCloseNotify(c, nil) }},
-			{"broken", func(s *State, f *forger, c *Ciphers) { s.Open(c, f.record(typeHandshake, 99)) }},
-			{"too many", func(s *State, f *forger, c *Ciphers) { s.Open(c, repeated(17, func() []byte { return f.data("") })) }},
+			{"broken", func(s *State, f *forger, c *Ciphers) { _, _, _ = s.Open(c, f.record(typeHandshake, 99)) }},
+			{"too many", func(s *State, f *forger, c *Ciphers) {
+				_, _, _ = s.Open(c, repeated(17, func() []byte { return f.data("") }))
+			}},
 		} {
 			s, f := forgers(t, suite, false)
 			c.end(s, f, &Ciphers{})

@@ -70,7 +70,7 @@ func TestTakesOverFromCryptoTLS(t *testing.T) {
 		if err := peer.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := e.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		if n, err := e.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("behind the peer's close_notify we read %d bytes, %v", n, err)
 		}
 		if in, out := e.state.Closed(); !in || !out {

@@ -159,33 +159,48 @@ func proven(s *State, stream []byte) uint64 {
 // Read returns what the next records carry; io.EOF behind close_notify only.
 func (e *endpoint) Read(b []byte) (int, error) {
 	for len(e.plain) == 0 {
-		plain, n, err := e.state.Open(&e.ciphers, e.buf)
-		e.plain = append(e.plain, plain...)
-		e.buf = e.buf[n:]
-		if e.state.Owes() {
-			if _, err := e.conn.Write(e.state.SealOwed(&e.ciphers, nil)); err != nil {
-				return 0, err
-			}
-		}
-		if len(e.plain) > 0 {
-			break // the error comes again
-		}
-		if err != nil {
+		if err := e.open(); err != nil && len(e.plain) == 0 {
 			return 0, err
-		}
-		if n > 0 {
-			continue
-		}
-		e.buf = slices.Grow(e.buf, MaxRecord)
-		n, err = e.conn.Read(e.buf[len(e.buf):cap(e.buf)])
-		e.buf = e.buf[:len(e.buf)+n]
-		if err != nil {
-			return 0, fmt.Errorf("read: %w", errors.Join(err, io.ErrUnexpectedEOF))
 		}
 	}
 	n := copy(b, e.plain)
 	e.plain = e.plain[n:]
 	return n, nil
+}
+
+// open opens what is there, or reads more where nothing can be opened. It answers the peer's KeyUpdate.
+func (e *endpoint) open() error {
+	plain, n, err := e.state.Open(&e.ciphers, e.buf)
+	e.plain = append(e.plain, plain...)
+	e.buf = e.buf[n:]
+	if e.state.Owes() {
+		if _, err := e.conn.Write(e.state.SealOwed(&e.ciphers, nil)); err != nil {
+			return err
+		}
+	}
+	if err != nil || n > 0 {
+		return err
+	}
+	e.buf = slices.Grow(e.buf, MaxRecord)
+	n, err = e.conn.Read(e.buf[len(e.buf):cap(e.buf)])
+	e.buf = e.buf[:len(e.buf)+n]
+	switch {
+	case errors.Is(err, io.EOF): // which is said of close_notify only
+		return io.ErrUnexpectedEOF
+	case err != nil:
+		return fmt.Errorf("read: %w", err)
+	}
+	return nil
+}
+
+// awaitRecord opens what comes until it was a record, whatever was in it.
+func (e *endpoint) awaitRecord() {
+	e.t.Helper()
+	for before := *e.state; e.state.in == before.in && e.state.inSeq == before.inSeq; {
+		if err := e.open(); err != nil {
+			e.t.Fatal(err)
+		}
+	}
 }
 
 func (e *endpoint) Write(b []byte) (int, error) {

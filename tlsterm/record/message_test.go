@@ -2,6 +2,7 @@ package record
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -165,7 +166,7 @@ func TestStormOfKeyUpdatesWithoutData(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := s.Open(&c, f.keyUpdate(false)); err != errUpdates {
+	if _, _, err := s.Open(&c, f.keyUpdate(false)); !errors.Is(err, errUpdates) {
 		t.Errorf("Open: %v, want %v", err, errUpdates)
 	}
 }

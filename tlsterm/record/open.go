@@ -58,8 +58,8 @@ func (s *State) Need(buf []byte) (int, error) {
 }
 
 // Open opens as many whole records as buf begins with, in place. plain is what they carry, contiguous and inside buf, though not
-// at its start; n is how many bytes of buf were used up. Both are valid with an error too. The content of the first record
-// stays where it is, that of later ones is moved next to it.
+// at its start; n is how many bytes of buf were used up. Both are valid with an error too, and n is then without the record that
+// broke the protocol. The content of the first record stays where it is, that of later ones is moved next to it.
 //
 // The error is nil to go on; io.EOF when the peer's close_notify came behind plain; *AlertError when its fatal alert did;
 // *ProtocolError when the peer broke the protocol or a bound, and is owed the alert named there. After an error nothing more is
@@ -77,22 +77,23 @@ func (s *State) Open(c *Ciphers, buf []byte) (plain []byte, n int, err error) {
 		}
 		at := n + HeaderSize + int(s.explicit)
 		n += size
-		switch {
-		case contentType != typeApplicationData || len(content) == 0:
-			if err := s.control(contentType, content); err != nil {
+		if contentType != typeApplicationData || len(content) == 0 || s.message.pending() {
+			err := s.control(contentType, content)
+			if s.flags&broken != 0 {
+				n -= size
+			}
+			if err != nil {
 				return buf[from:to:to], n, err
 			}
-		case s.message.pending():
-			return buf[from:to:to], n, s.fail(errInterleaved)
-		default:
-			if to == 0 {
-				from, to = at, at+len(content)
-			} else {
-				to += copy(buf[to:], content)
-			}
-			s.useless = 0
-			s.earn(len(content))
+			continue
 		}
+		if to == 0 {
+			from, to = at, at+len(content)
+		} else {
+			to += copy(buf[to:], content)
+		}
+		s.useless = 0
+		s.earn(len(content))
 	}
 }
 
@@ -148,7 +149,8 @@ func (s *State) openRecord12(c *Ciphers, aead cipher.AEAD, seq uint64, record []
 	return record[0], content, nil
 }
 
-// control deals with a record that carries no application data. It fails the State itself where it returns an error.
+// control deals with a record that carries no application data, or comes amid a handshake message. It has failed the State where
+// it returns a *ProtocolError.
 func (s *State) control(contentType byte, content []byte) error {
 	if s.useless++; s.useless > maxUseless {
 		return s.fail(errUseless)

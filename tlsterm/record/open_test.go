@@ -45,9 +45,12 @@ func (o *outcome) check(t *testing.T, s *State, sealed []byte) {
 	if string(plain) != o.plain {
 		t.Errorf("opened %d bytes, want %d", len(plain), len(o.plain))
 	}
+	if o.refuse != nil && n == len(sealed) {
+		t.Error("the record that broke the protocol is counted")
+	}
 	switch {
 	case o.eof:
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			t.Errorf("error %v, want EOF", err)
 		}
 	case o.refuse != nil:
@@ -247,7 +250,7 @@ func TestNeedRefusesAtOnce(t *testing.T) {
 	for _, suite := range suites {
 		s, _ := forgers(t, suite, false)
 		n, err := s.Need([]byte{23, 3, 3, 0xff, 0})
-		if n != 0 || err != errTooLong {
+		if n != 0 || !errors.Is(err, errTooLong) {
 			t.Errorf("%v: %d, %v", suite, n, err)
 		}
 		var c Ciphers
@@ -262,14 +265,14 @@ func TestBehindCloseNotify(t *testing.T) {
 		sealed := joined(f.record(typeAlert, warning, 0), f.data("late"))
 		size := HeaderSize + int(binary.BigEndian.Uint16(sealed[3:]))
 		plain, n, err := s.Open(&c, sealed)
-		if len(plain) > 0 || n != size || err != io.EOF {
+		if len(plain) > 0 || n != size || !errors.Is(err, io.EOF) {
 			t.Errorf("%v: opened %q, used %d, %v", suite, plain, n, err)
 		}
 		plain, n, err = s.Open(&c, sealed[size:])
-		if len(plain) > 0 || n != 0 || err != io.EOF {
+		if len(plain) > 0 || n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("%v: then opened %q, used %d, %v", suite, plain, n, err)
 		}
-		if n, err := s.Need(sealed[size:]); n != 0 || err != io.EOF {
+		if n, err := s.Need(sealed[size:]); n != 0 || !errors.Is(err, io.EOF) {
 			t.Errorf("%v: then needs %d, %v", suite, n, err)
 		}
 		if in, out := s.Closed(); !in || out {

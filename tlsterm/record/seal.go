@@ -9,7 +9,8 @@ import (
 
 const (
 	// maxRecordsPerKey bounds the records under one of our keys, its last KeyUpdate included: of AES-GCM, 2^24.5 full ones are
-	// safe (RFC 8446, section 5.5). ChaCha20-Poly1305 needs no bound, and gets the same.
+	// safe (RFC 8446, section 5.5). ChaCha20-Poly1305 needs no bound, and gets the same. TLS 1.2 has no new key but with a new
+	// connection, and goes on.
 	maxRecordsPerKey = 1<<24 - 1
 
 	keyUpdateSize = 5 // type, length, request (RFC 8446, section 4.6.3)

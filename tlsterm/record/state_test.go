@@ -344,7 +344,7 @@ func kernelRecord(t *testing.T, k Keys, contentType byte, content []byte) []byte
 		header[4] += 8
 		header = append(header, seq...)
 	}
-	additional := append(seq, contentType, 3, 3, 0, byte(len(content)))
+	additional := append(bytes.Clone(seq), contentType, 3, 3, 0, byte(len(content)))
 	return aead.Seal(header, nonce, content, additional)
 }
 
@@ -382,7 +382,7 @@ func TestProveChangesNothing(t *testing.T) {
 		if *server != before || !bytes.Equal(sealed, kept) {
 			t.Errorf("%v: Prove changed something", suite)
 		}
-		if plain, _, err := server.Open(&opening, append(sealed, alert...)); string(plain) != "data" || err != io.EOF {
+		if plain, _, err := server.Open(&opening, append(sealed, alert...)); string(plain) != "data" || !errors.Is(err, io.EOF) {
 			t.Errorf("%v: then Open: %q, %v", suite, plain, err)
 		}
 	}

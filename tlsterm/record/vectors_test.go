@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -94,7 +95,7 @@ func checkOpens(t *testing.T, s *State, sealed, want []byte) {
 	t.Helper()
 	var c Ciphers
 	plain, n, err := s.Open(&c, sealed)
-	if err != io.EOF || n != len(sealed) || !bytes.Equal(plain, want) {
+	if !errors.Is(err, io.EOF) || n != len(sealed) || !bytes.Equal(plain, want) {
 		t.Errorf("opened %d of %d bytes as %x, %v", n, len(sealed), plain, err)
 	}
 }
