@@ -90,6 +90,7 @@ var (
 	errVersion     = &ProtocolError{AlertProtocolVersion, "a record of another version"}
 	errTooLong     = &ProtocolError{AlertRecordOverflow, "a record longer than allowed"}
 	errTooShort    = &ProtocolError{AlertBadRecordMAC, "a record too short to be protected"}
+	errNotOne      = &ProtocolError{AlertDecodeError, "not exactly one record"}
 	errMAC         = &ProtocolError{AlertBadRecordMAC, "a record that does not authenticate"}
 	errNoType      = &ProtocolError{AlertUnexpectedMessage, "a record of padding only"}
 	errContent     = &ProtocolError{AlertUnexpectedMessage, "content of a type that cannot come here"}

@@ -8,7 +8,7 @@ import (
 // Ciphers holds the AEADs of both directions of one State, made when they are first needed, and the memory they work with:
 // what is handed to an AEAD through its interface would otherwise be allocated anew for each record. The zero Ciphers is
 // ready. It belongs to one State at a time. It knows which keys it was made for, so with another State, or after a key update,
-// it makes new AEADs rather than use a wrong key.
+// it makes new AEADs rather than use a wrong key. There are pointers in it: unlike a State it must be in Go's memory.
 type Ciphers struct {
 	in, out       cipher.AEAD
 	inKey, outKey [maxKey]byte // what they were made from

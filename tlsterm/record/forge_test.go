@@ -53,6 +53,14 @@ func (f *forger) keyUpdate(request bool) []byte {
 	return sealed
 }
 
+// asks seals a KeyUpdate that asks for another, where the version has such a thing.
+func (f *forger) asks() []byte {
+	if f.s.version == tls.VersionTLS12 {
+		return nil
+	}
+	return f.keyUpdate(true)
+}
+
 // newTicket is the message NewSessionTicket (RFC 8446, section 4.6.1).
 func newTicket(nonce, ticket, extensions int) []byte {
 	body := binary.BigEndian.AppendUint32(nil, 7200)

@@ -71,10 +71,8 @@ func (s *State) Prove(record []byte, own bool, seq uint64) (contentType byte, pl
 	switch {
 	case err != nil:
 		return 0, nil, err
-	case size == 0 || size > len(record):
-		return 0, nil, errTooShort
-	case size < len(record):
-		return 0, nil, errTooLong
+	case size == 0 || size != len(record):
+		return 0, nil, errNotOne
 	}
 	if own {
 		probe.in = s.out

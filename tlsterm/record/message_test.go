@@ -193,6 +193,11 @@ func TestCreditComesBack(t *testing.T) {
 	if s.credit != maxCredit-1 || s.earned != 1 {
 		t.Errorf("credit %d and %d bytes", s.credit, s.earned)
 	}
+	open(f.keyUpdate(false))
+	open(f.data(string(noise(earnBytes - 1)))) // with the one byte there is
+	if s.credit != maxCredit-1 || s.earned != 0 {
+		t.Errorf("credit %d and %d bytes", s.credit, s.earned)
+	}
 	open(joined(f.data(string(noise(earnBytes))), f.data(string(noise(earnBytes)))))
 	if s.credit != maxCredit {
 		t.Errorf("credit %d, want all", s.credit)

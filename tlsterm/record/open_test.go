@@ -136,6 +136,14 @@ func TestOpenRules(t *testing.T) {
 			forge: func(f *forger) []byte { return joined(f.data("a"), f.record(typeAlert, fatal, 48), f.data("late")) }, plain: "a",
 			fatal: alertPointer(48),
 		},
+		{
+			name:  "a fatal alert though a KeyUpdate is owed",
+			forge: func(f *forger) []byte { return joined(f.asks(), f.record(typeAlert, fatal, 80)) }, fatal: alertPointer(80),
+		},
+		{
+			name:  "a broken rule though a KeyUpdate is owed",
+			forge: func(f *forger) []byte { return joined(f.asks(), f.record(typeAlert)) }, refuse: errAlert,
+		},
 		{name: "an alert of one byte", forge: func(f *forger) []byte { return f.record(typeAlert, fatal) }, refuse: errAlert},
 		{name: "an empty alert", forge: func(f *forger) []byte { return f.record(typeAlert) }, refuse: errAlert},
 		{name: "two alerts in a record", forge: func(f *forger) []byte { return f.record(typeAlert, fatal, 48, warning, 0) }, refuse: errAlert},
@@ -191,6 +199,7 @@ func TestOpenRulesOfTLS12(t *testing.T) {
 		{name: "a warning", forge: func(f *forger) []byte { return joined(f.data("a"), f.record(typeAlert, warning, 90), f.data("b")) }, plain: "ab"},
 		{name: "17 warnings", forge: func(f *forger) []byte { return repeated(17, func() []byte { return f.record(typeAlert, warning, 90) }) }, refuse: errUseless},
 		{name: "a level there is not", forge: func(f *forger) []byte { return f.record(typeAlert, 7, 42) }, refuse: errAlert},
+		{name: "user_canceled as fatal", forge: func(f *forger) []byte { return f.record(typeAlert, fatal, 90) }, fatal: alertPointer(90)},
 		{name: "a ClientHello", forge: func(f *forger) []byte { return f.record(typeHandshake, 1, 0, 0, 1, 0) }, refuse: errRenegotiate},
 		{name: "a HelloRequest to a server", forge: func(f *forger) []byte { return f.record(typeHandshake, 0, 0, 0, 0) }, refuse: errRenegotiate},
 		{name: "a KeyUpdate", forge: func(f *forger) []byte { return f.record(typeHandshake, KeyUpdateMessage(false)...) }, refuse: errRenegotiate},

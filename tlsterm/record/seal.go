@@ -51,7 +51,7 @@ func (s *State) SealedSize(plain, size int) int {
 	}
 	sealed := plain + records*(HeaderSize+s.overhead())
 	if s.version == tls.VersionTLS13 {
-		updates := 2 // the one owed, and one for a key that is used up already
+		updates := 1 // the one owed, or one for a key that is used up already: each leaves a new key behind
 		if s.rekeyAt > 0 {
 			updates += records / int(s.rekeyAt)
 		}
