@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // BenchmarkHandshake counts both sides, the client being crypto/tls; BenchmarkBareHandshake is the same with crypto/tls
@@ -63,6 +65,7 @@ func benchmarkHandshake(b *testing.B, side serverSide, term *Terminator, config 
 	go func() { served <- serveHandshakes(listener, side, term) }()
 	b.ReportAllocs()
 	full := 0
+	before := cpu(b)
 	for b.Loop() {
 		raw, err := net.DialTCP("tcp", nil, listener.Addr().(*net.TCPAddr))
 		must(b, err)
@@ -77,10 +80,19 @@ func benchmarkHandshake(b *testing.B, side serverSide, term *Terminator, config 
 		must(b, raw.Close())
 	}
 	b.ReportMetric(float64(full)/float64(b.N), "full/op")
+	b.ReportMetric(float64(cpu(b)-before)/float64(b.N), "cpu-ns/op")
 	listener.Close()
 	if err := <-served; !errors.Is(err, net.ErrClosed) {
 		b.Error(err)
 	}
+}
+
+// cpu is the time that the process has had on processors. It says more than the clock where others are at work too.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	must(b, syscall.Getrusage(syscall.RUSAGE_SELF, &used))
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // serveHandshakes ends when the listener is closed.

@@ -7,12 +7,13 @@ import (
 	"fairlead/tlsterm/record"
 )
 
-// Sizes of blocks, in bytes. A small one takes a ClientHello, a request head or some chat frames; a large one two records of
-// any kind.
+// Sizes of blocks, in bytes. A small one takes a ClientHello, a request head or some chat frames; a large one any record.
 const (
 	smallBlock = 4 << 10
-	largeBlock = 2 * record.MaxRecord
+	largeBlock = 20 << 10
 )
+
+const _ = uint(largeBlock - record.MaxRecord)
 
 var (
 	smallBlocks = sync.Pool{New: func() any { return new([smallBlock]byte) }}
@@ -48,10 +49,10 @@ type inbox struct {
 	sealed []byte // in block, behind plain: not opened
 }
 
-// fill reads once from r what it gives, and makes room so that need sealed bytes can be there in the end. Bytes that came with
-// an error count more than the error, which will come again.
+// fill reads once from r what it gives, on the way to need sealed bytes. Bytes that came with an error count more than the
+// error, which will come again.
 func (b *inbox) fill(r io.Reader, need int) error {
-	b.reserve(need)
+	b.reserve(modest(len(b.sealed), need))
 	at := cap(b.block) - cap(b.sealed) + len(b.sealed)
 	n, err := r.Read(b.block[at:])
 	b.sealed = b.block[at-len(b.sealed) : at+n]
@@ -67,10 +68,20 @@ func (b *inbox) put(p []byte, need int) {
 	if len(p) == 0 {
 		return
 	}
-	b.reserve(max(need, len(b.sealed)+len(p)))
+	have := len(b.sealed) + len(p)
+	b.reserve(max(have, modest(have, need)))
 	n := len(b.sealed)
 	b.sealed = b.sealed[:n+len(p)]
 	copy(b.sealed[n:], p)
+}
+
+// modest is for how many bytes there is to be room when have of need have come. A header alone, which may announce a full
+// record and be all that ever comes, is worth no large block.
+func modest(have, need int) int {
+	if have < smallBlock {
+		return min(need, smallBlock)
+	}
+	return need
 }
 
 // reserve sees to a block with room for need sealed bytes, at least one more than there are.

@@ -32,10 +32,13 @@ func TestOpenSSLDetached(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := newLab(t)
-			client, raw := openssl(t, l, tc.options...)
+			client, raw := openssl(t, l, append(tc.options, "-alpn", "h2,http/1.1")...)
 			conn, err := l.terminator(func(o *Options) { o.SessionTickets = true }).Handshake(patient(t), raw, nil)
 			must(t, err)
 			wantStd(t, conn, Detached)
+			if got := conn.State().ALPN; got != "http/1.1" {
+				t.Errorf("ALPN %q", got)
+			}
 			_, err = io.WriteString(client.in, "first\n")
 			must(t, err)
 			wantRead(t, conn, "first\n", nil)

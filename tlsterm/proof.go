@@ -164,27 +164,26 @@ func (w *witness) ticketRecords(state *record.State, s *State) (sent uint64, ok 
 	}
 	n := protectedTail(w.own, &tail)
 	for k := range n {
-		if _, _, err := state.Prove(last, true, uint64(k)); err == nil {
-			return uint64(k + 1), areTickets(state, tail[:k+1])
+		contentType, plain, err := state.Prove(last, true, uint64(k))
+		if err != nil {
+			continue
 		}
+		before, ok := handshakeData(state, tail[1:k+1])
+		return uint64(k + 1), ok && contentType == typeHandshake && onlyTickets(append(before, plain...))
 	}
 	return 0, w.isFinished13(s, last, count)
 }
 
-// areTickets opens what was sealed with the application traffic secret, newest first: nothing but NewSessionTicket.
-func areTickets(state *record.State, newestFirst [][]byte) bool {
-	var messages []byte
+// handshakeData opens records that were sealed with the application traffic secret from 0 on, given newest first.
+func handshakeData(state *record.State, newestFirst [][]byte) (data []byte, ok bool) {
 	for i := range newestFirst {
 		contentType, plain, err := state.Prove(newestFirst[len(newestFirst)-1-i], true, uint64(i))
 		if err != nil || contentType != typeHandshake {
-			return false
+			return nil, false
 		}
-		if len(newestFirst) == 1 {
-			return onlyTickets(plain)
-		}
-		messages = append(messages, plain...)
+		data = append(data, plain...)
 	}
-	return onlyTickets(messages)
+	return data, true
 }
 
 // onlyTickets tells whether b is whole NewSessionTicket messages (RFC 8446, section 4.6.1), at least one.

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"sync"
 
 	"fairlead/tlsterm/record"
@@ -11,7 +12,7 @@ import (
 
 // standard is the record layer of crypto/tls.
 type standard struct {
-	tls   *tls.Conn
+	tls   *tls.Conn // nil: detached; it would hold kilobytes for as long as somebody holds the Conn
 	wire  *wire
 	state *State
 
@@ -28,6 +29,9 @@ type standard struct {
 func (s *standard) Read(p []byte) (int, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
+	if s.tls == nil {
+		return 0, net.ErrClosed
+	}
 	if len(s.held) > 0 {
 		n := copy(p, s.held)
 		s.held = s.held[n:]
@@ -52,12 +56,18 @@ func (s *standard) Read(p []byte) (int, error) {
 func (s *standard) Write(p []byte) (int, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.tls == nil {
+		return 0, net.ErrClosed
+	}
 	return s.tls.Write(p)
 }
 
 func (s *standard) closeNotify() error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.tls == nil {
+		return net.ErrClosed
+	}
 	err := s.tls.CloseWrite()
 	s.closed = err == nil
 	return err
@@ -104,7 +114,7 @@ func (s *standard) prove() (*record.Handover, StdReason) {
 	h := &record.Handover{State: *state, Plaintext: s.held}
 	h.Ciphertext = append(h.Ciphertext, s.wire.in.sealed...)
 	s.wire.retire()
-	s.held = nil
+	s.tls, s.held = nil, nil
 	return h, Detached
 }
 

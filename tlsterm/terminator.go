@@ -195,6 +195,9 @@ func (c *Conn) settle(w *wire, on *tls.Conn) error {
 	if c.reason == Detached {
 		state, c.reason = w.seen.proveServer(&c.state)
 	}
+	if c.reason == Detached && w.left > 0 {
+		c.reason = StdSequence // crypto/tls holds half a record, which it never does here
+	}
 	if c.reason == Detached {
 		c.layer = newRecords(c.raw, state, w.in)
 		w.in = inbox{}

@@ -74,7 +74,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		}
 	}
 	if len(w.in.sealed) == 0 {
-		if err := w.fill(w.left); err != nil {
+		if err := w.fill(1); err != nil {
 			return w.noteEnd(0, err)
 		}
 	}

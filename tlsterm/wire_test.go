@@ -117,6 +117,22 @@ func (w *writes) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
+// A header that announces much is not worth much, until more has come.
+func TestAnnouncedRecordIsWorthASmallBlock(t *testing.T) {
+	everyTunnel(t, func(t *testing.T, client, server *Conn) {
+		full := []byte{23, 3, 3, 0x40, 0x11}
+		for _, step := range []struct{ more, want int }{{0, smallBlock}, {smallBlock - 6, smallBlock}, {1, largeBlock}} {
+			_, err := client.raw.Write(append(full, make([]byte, step.more)...))
+			must(t, err)
+			full = nil
+			timesOut(t, server, make([]byte, 16<<10))
+			if got := len(server.layer.(*records).in.block); got != step.want {
+				t.Errorf("%d more bytes: a block of %d", step.more, got)
+			}
+		}
+	})
+}
+
 // An inbox delivers what was put into it, in order, whatever is opened in between.
 func TestInbox(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
