@@ -16,6 +16,30 @@ import (
 
 // TestRelayWithTerminatedLegs runs the relay's suite over the TLS legs that sessions really have.
 func TestRelayWithTerminatedLegs(t *testing.T) {
+	g := startRelay(t, relay.Options{NoKTLS: true})
+	h := relaytest.Harness{Adopt: g.Adopt, Wait: g.Wait, TLS: relay.EngineRecord}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			down, up := tlsLegs(t, version)
+			h.Pairs = []relaytest.Pair{{Client: down, Backend: relaytest.TCP()}, {Client: relaytest.TCP(), Backend: up}, {Client: down, Backend: up}}
+			relaytest.Run(t, h)
+		})
+	}
+}
+
+func startRelay(t *testing.T, o relay.Options) *relay.Group {
+	t.Helper()
+	g := relay.NewGroup(o)
+	if err := g.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(g.Close)
+	return g
+}
+
+// tlsLegs makes client legs and upstream legs as sessions do, whose peers speak one version.
+func tlsLegs(t *testing.T, version uint16) (down, up relaytest.LegFactory) {
+	t.Helper()
 	certPEM, keyPEM, err := selfsigned.Make([]string{"localhost"}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
@@ -41,35 +65,21 @@ func TestRelayWithTerminatedLegs(t *testing.T) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(certPEM)
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		t.Run(tls.VersionName(version), func(t *testing.T) {
-			down := relaytest.LegFactory{Name: "terminated", TLS: true, New: func(t testing.TB) (relay.Leg, *relaytest.Peer) {
-				near, far := relaytest.TCPPair(t)
-				return handshaken(t, func() (*tlsterm.Conn, error) { return terminator.Handshake(t.Context(), near, nil) },
-					func() *relaytest.Peer {
-						return relaytest.TLSClientPeer(t, far, &tls.Config{RootCAs: roots, ServerName: "localhost", MaxVersion: version})
-					})
-			}}
-			up := relaytest.LegFactory{Name: "encrypted", TLS: true, New: func(t testing.TB) (relay.Leg, *relaytest.Peer) {
-				near, far := relaytest.TCPPair(t)
-				return handshaken(t, func() (*tlsterm.Conn, error) { return client.Handshake(t.Context(), near, "localhost") },
-					func() *relaytest.Peer {
-						return relaytest.TLSServerPeer(t, far, &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: version})
-					})
-			}}
-			g := relay.NewGroup(relay.Options{})
-			if err := g.Start(); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(g.Close)
-			relaytest.Run(t, relaytest.Harness{
-				Adopt: g.Adopt,
-				Wait:  g.Wait,
-				TLS:   relay.EngineRecord,
-				Pairs: []relaytest.Pair{{Client: down, Backend: relaytest.TCP()}, {Client: relaytest.TCP(), Backend: up}, {Client: down, Backend: up}},
+	down = relaytest.LegFactory{Name: "terminated", TLS: true, New: func(t testing.TB) (relay.Leg, *relaytest.Peer) {
+		near, far := relaytest.TCPPair(t)
+		return handshaken(t, func() (*tlsterm.Conn, error) { return terminator.Handshake(t.Context(), near, nil) },
+			func() *relaytest.Peer {
+				return relaytest.TLSClientPeer(t, far, &tls.Config{RootCAs: roots, ServerName: "localhost", MaxVersion: version})
 			})
-		})
-	}
+	}}
+	up = relaytest.LegFactory{Name: "encrypted", TLS: true, New: func(t testing.TB) (relay.Leg, *relaytest.Peer) {
+		near, far := relaytest.TCPPair(t)
+		return handshaken(t, func() (*tlsterm.Conn, error) { return client.Handshake(t.Context(), near, "localhost") },
+			func() *relaytest.Peer {
+				return relaytest.TLSServerPeer(t, far, &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: version})
+			})
+	}}
+	return down, up
 }
 
 // handshaken runs both ends of a handshake at once.

@@ -17,6 +17,8 @@ type Harness struct {
 	Pairs []Pair
 	// TLS and Plain are the engines that may move bytes of tunnels with a TLS leg, and of others.
 	TLS, Plain relay.Engines
+	// Bulk are engines that must have moved bytes of a bulk transfer, where the client's leg is TLS.
+	Bulk relay.Engines
 }
 
 // Pair is a pairing of legs.

@@ -70,7 +70,11 @@ func bulk(s *scene) {
 	for range 4 {
 		s.must(<-done)
 	}
-	s.moved(s.result(termination.ClientFin, termination.BackendFin), size, size)
+	r := s.result(termination.ClientFin, termination.BackendFin)
+	s.moved(r, size, size)
+	if want := s.harness.Bulk; s.pair.Client.TLS && r.Engines&want != want {
+		s.Errorf("engines %v, want %v among them", r.Engines, want)
+	}
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
