@@ -56,7 +56,7 @@ func (p *plan) warn(log *zap.Logger) {
 
 // prepare loads certificates and authorities, resolves backends and builds pools. It reports all errors at once.
 func prepare(c *config.Config) (*plan, error) {
-	p := &plan{}
+	p := &plan{relay: buildRelay(&c.Relay)}
 	var errs []error
 	pools := map[string]*lb.Pool{}
 	for i := range c.Pools {
@@ -96,6 +96,14 @@ var (
 	tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 )
 
+// buildRelay translates what may move bytes.
+func buildRelay(r *config.Relay) relay.Options {
+	return relay.Options{
+		Loops: r.Loops, NoLoop: r.EventLoop == config.SwitchOff, NoSplice: r.Splice == config.SwitchOff,
+		NoRecord: r.Record == config.SwitchOff, NoKTLS: r.KTLS == config.SwitchOff,
+	}
+}
+
 // buildFrontend translates a listener.
 func (p *plan) buildFrontend(l *config.Listener, pools map[string]*lb.Pool) (frontendPlan, error) {
 	f := frontendPlan{binds: l.Bind, shards: l.Shards, socket: sys.SocketOptions{Keepalive: l.TCPKeepalive, UserTimeout: l.TCPUserTimeout}}
@@ -108,7 +116,7 @@ func (p *plan) buildFrontend(l *config.Listener, pools map[string]*lb.Pool) (fro
 			Accept: accepts[l.ProxyProtocol.Accept], Trusted: networks(l.ProxyProtocol.Trusted), MaxBytes: int(l.ProxyProtocol.MaxBytes),
 		},
 		TLS: tlsModes[l.TLS.Mode], HandshakeTimeout: l.TLS.HandshakeTimeout, Head: buildHead(&l.Head),
-		IdleTimeout: l.IdleTimeout, FinTimeout: l.FinTimeout, MaxConnections: l.MaxConnections,
+		IdleTimeout: l.IdleTimeout, FinTimeout: l.FinTimeout, MaxAge: l.MaxAge, MaxConnections: l.MaxConnections,
 	}
 	for _, r := range l.Routes {
 		f.Routes = append(f.Routes, lb.Route{Host: r.Host, PathPrefix: r.PathPrefix, SNI: r.SNI, Pool: pools[r.Pool]})
@@ -124,7 +132,7 @@ func (p *plan) buildFrontend(l *config.Listener, pools map[string]*lb.Pool) (fro
 	if l.TLS.Mode != config.TLSTerminate {
 		return f, nil
 	}
-	t, err := buildTerminator(l)
+	t, err := p.buildTerminator(l)
 	if err != nil {
 		return f, fmt.Errorf("tls: %w", err)
 	}
@@ -144,9 +152,10 @@ func buildHead(h *config.Head) lb.HeadOptions {
 }
 
 // buildTerminator loads a listener's certificates.
-func buildTerminator(l *config.Listener) (*tlsterm.Terminator, error) {
+func (p *plan) buildTerminator(l *config.Listener) (*tlsterm.Terminator, error) {
 	o := tlsterm.Options{
 		MinVersion: tlsVersions[l.TLS.MinVersion], ClientCA: l.TLS.ClientCA, SessionTickets: l.TLS.SessionTickets,
+		NoDetach: p.relay.NoRecord,
 	}
 	if l.Protocol == config.ProtocolHTTP {
 		o.ALPN = []string{"http/1.1", "http/1.0"} // what a peeked head and a raw tunnel speak
@@ -194,6 +203,7 @@ func (p *plan) buildPool(c *config.Pool) (*lb.Pool, error) {
 		client, err := tlsterm.NewClient(tlsterm.ClientOptions{
 			CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key,
 			MinVersion: tlsVersions[c.TLS.MinVersion], InsecureSkipVerify: c.TLS.InsecureSkipVerify,
+			NoDetach: p.relay.NoRecord,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
