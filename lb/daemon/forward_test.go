@@ -108,6 +108,29 @@ func TestPerRequestClosesAfterOneRequest(t *testing.T) {
 	b.none()
 }
 
+// TestPerRequestWithinOneRecord: what a TLS record holds beyond what the arrival has read must not slip past the end of
+// the request.
+func TestPerRequestWithinOneRecord(t *testing.T) {
+	for _, loop := range []string{"auto", "off"} {
+		b := startBackend(t, "tcp", "127.0.0.1:0")
+		e := startEdge(t, oneHTTP(tlsEdge+"\nhead: {per_request: true}", "", b.addr())+"relay: {event_loop: \""+loop+"\"}\n")
+		raw := e.dial("edge")
+		conn := tls.Client(raw.Conn, &tls.Config{RootCAs: e.roots, ServerName: "localhost", DynamicRecordSizingDisabled: true})
+		c := newPeer(t, conn)
+		body := strings.Repeat("x", 9000) // more than the arrival's buffer
+		c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9000\r\n\r\n" + body + "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n")
+		up := b.accept()
+		up.want("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9000\r\nConnection: close\r\n\r\n" + body)
+		up.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		c.wantAnswer(http.StatusOK)
+		up.closeWrite()
+		c.wantEOF()
+		_ = c.Close()
+		up.wantEOF()
+		b.none()
+	}
+}
+
 // TestPerRequestEndsWithAChunkedBody: the framing tells where the request ends, however the bytes are cut.
 func TestPerRequestEndsWithAChunkedBody(t *testing.T) {
 	const head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n"

@@ -176,8 +176,12 @@ func (l *loop) bring(place uint32, t *tunnel, s *Spec, p parts) {
 		if h == nil {
 			continue
 		}
-		if len(h.Plaintext) > 0 {
-			e.prefix[i] = append(slices.Clip(e.prefix[i]), h.Plaintext...)
+		if plain := h.Plaintext; len(plain) > 0 {
+			if i == clientLeg && s.Bound != nil {
+				n, _ := s.Bound.Take(plain) // how the stream has ended, if it has, it says again when the loop asks
+				plain = plain[:n]
+			}
+			e.prefix[i] = append(slices.Clip(e.prefix[i]), plain...)
 			some = true
 		}
 		e.ciphertext[i] = h.Ciphertext
