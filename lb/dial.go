@@ -120,7 +120,7 @@ func (p *Pool) dialAny(ctx context.Context, b *Backend) (relay.Conn, error) {
 	for i, addr := range b.Addresses {
 		c, err := p.nextOf(p.dialers[familyOf(addr.Addr())]).dial(ctx, addr, len(b.Addresses)-i)
 		if err == nil {
-			return c, nil
+			return fast(c), nil
 		}
 		errs = append(errs, err)
 	}
@@ -136,14 +136,21 @@ func (p *Pool) nextOf(ds []dialer) dialer {
 }
 
 // dial connects within one of left shares of what remains until ctx's deadline.
-func (d dialer) dial(ctx context.Context, addr netip.AddrPort, left int) (*net.TCPConn, error) {
+func (d dialer) dial(ctx context.Context, addr netip.AddrPort, left int) (net.Conn, error) {
 	if deadline, ok := ctx.Deadline(); ok && left > 1 {
 		share, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
 		defer cancel()
 		ctx = share
 	}
-	return d.DialTCP(ctx, "tcp", d.source, addr)
+	c, err := d.DialTCP(ctx, "tcp", d.source, addr)
+	if err != nil {
+		return nil, err // and no *net.TCPConn that is nil
+	}
+	return c, nil
 }
+
+// fast gives a connection the short way into the kernel.
+func fast(c net.Conn) relay.Conn { return sys.NewConn(c).(relay.Conn) } //nolint:errcheck // has all that c has
 
 // dialUnix keeps a nil *net.UnixConn from becoming a non-nil interface.
 func dialUnix(ctx context.Context, path string) (relay.Conn, error) {

@@ -90,6 +90,9 @@ type Frontend struct {
 	ctx    context.Context // of all arrivals
 	cancel context.CancelCauseFunc
 
+	work chan relay.Conn // taken by workers that wait
+	idle atomic.Int32    // how many do
+
 	listeners []net.Listener
 	own       Slots // nil if only the shared ones bound this frontend
 	stopping  chan struct{}
@@ -98,6 +101,7 @@ type Frontend struct {
 	sessions  sync.WaitGroup
 
 	open       atomic.Int64
+	arrived    atomic.Uint64
 	causes     [termination.Count]atomic.Uint64
 	mismatches every
 	acceptLogs every
@@ -108,7 +112,7 @@ type Frontend struct {
 func NewFrontend(o FrontendOptions, listeners []net.Listener) *Frontend {
 	f := &Frontend{
 		opts: o, routes: newRoutes(o.Routes, o.Pool), log: o.Log.Named("lb").With(zap.String(fieldListener, o.Name)),
-		listeners: listeners, stopping: make(chan struct{}),
+		listeners: listeners, stopping: make(chan struct{}), work: make(chan relay.Conn),
 	}
 	for _, r := range o.Routes {
 		f.addPool(r.Pool)
@@ -162,6 +166,9 @@ func (f *Frontend) EndedBy(c termination.Cause) uint64 { return f.causes[c].Load
 
 // Open returns the number of sessions, arrivals and tunnels.
 func (f *Frontend) Open() int { return int(f.open.Load()) }
+
+// Arrived returns the number of connections that have been accepted since the start.
+func (f *Frontend) Arrived() uint64 { return f.arrived.Load() }
 
 // Start begins to accept. StopAccepting ends it.
 func (f *Frontend) Start() {
@@ -218,10 +225,40 @@ func (f *Frontend) serve(l net.Listener) {
 		switch {
 		case err == nil && f.enter():
 			wait.reset()
-			go f.handle(c.(relay.Conn))
+			f.hand(fast(c))
 		case err == nil: // stopping, and no slot left
 			_ = c.Close()
 		case !f.acceptFailed(err, &wait):
+			return
+		}
+	}
+}
+
+// idleWorkers bounds the goroutines that wait for a connection: enough that under load few are made anew.
+const idleWorkers = 32
+
+// hand gives a connection to a goroutine that has no other, or to a new one: one that has been through a TLS handshake has
+// a stack that is large enough for the next.
+func (f *Frontend) hand(c relay.Conn) {
+	select {
+	case f.work <- c:
+	default:
+		go f.worker(c)
+	}
+}
+
+// worker runs arrivals, one at a time. It ends when enough others wait for the next, or when accepting stops.
+func (f *Frontend) worker(c relay.Conn) {
+	for {
+		f.handle(c)
+		if f.idle.Add(1) > idleWorkers {
+			f.idle.Add(-1)
+			return
+		}
+		select {
+		case c = <-f.work:
+			f.idle.Add(-1)
+		case <-f.stopping:
 			return
 		}
 	}
@@ -237,6 +274,7 @@ func (f *Frontend) enter() bool {
 		return false
 	}
 	f.open.Add(1)
+	f.arrived.Add(1)
 	f.sessions.Add(1)
 	return true
 }

@@ -38,6 +38,7 @@ const (
 	fieldAttempts = "attempts"
 	fieldStatus   = "status"
 	fieldEngine   = "engine"
+	fieldObstacle = "obstacle"
 	fieldUp       = "up"
 	fieldDown     = "down"
 	fieldTTLS     = "t_tls"
@@ -78,6 +79,9 @@ func (f *Frontend) logEnd(a *facts, r relay.Result) {
 		zap.Uint64(fieldUp, a.upBytes+r.Up), zap.Uint64(fieldDown, a.downBytes+r.Down),
 		zap.Duration(fieldTTotal, a.age()),
 		zap.Stringer(fieldSide, r.Cause.Side()), zap.Stringer(fieldCause, r.Cause))
+	if r.Obstacle != "" {
+		fs = append(fs, zap.String(fieldObstacle, r.Obstacle))
+	}
 	if r.Err != nil {
 		fs = append(fs, zap.NamedError(fieldError, r.Err))
 	}

@@ -151,6 +151,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 		watchers.Add(1)
 		go d.watch(watching, w, &watchers)
 	}
+	watchers.Add(1)
+	go d.trim(watching, &watchers)
 	defer watchers.Wait()
 	defer stopWatching()
 	for _, f := range d.frontends {

@@ -19,14 +19,13 @@ type parts struct {
 // errClientLeg says that a client leg broke its word. It has failed since, or was closed.
 var errClientLeg = errors.New("the client leg cannot be taken apart, although it said so")
 
-// takeApart takes both legs apart, or none: a leg over crypto/tls may be one that cannot be. An error means that what
+// takeApart takes both legs apart, or none: a leg over crypto/tls may be one that cannot be, and why says so. An error means that what
 // was taken apart cannot be used, and is in p to be closed.
-func (g *Group) takeApart(s *Spec) (p parts, ok bool, err error) {
+func (g *Group) takeApart(s *Spec) (p parts, why string, err error) {
 	legs := [2]Leg{s.Client, s.Upstream}
 	for _, leg := range legs {
 		if why := g.obstacle(leg); why != "" {
-			g.countObstacle(why)
-			return parts{}, false, nil
+			return parts{}, why, nil
 		}
 	}
 	// The upstream leg first: whether it really can is known only when it is done, while a client leg keeps its word.
@@ -37,32 +36,26 @@ func (g *Group) takeApart(s *Spec) (p parts, ok bool, err error) {
 		case Detacher:
 			p.conns[i], p.tls[i] = leg.Detach()
 			if p.tls[i] == nil && i == upstreamLeg {
-				g.countObstacle(leg.Obstacle())
-				return parts{}, false, nil
+				return parts{}, leg.Obstacle(), nil
 			}
 			if p.tls[i] == nil {
-				return p, false, errClientLeg
+				return p, "", errClientLeg
 			}
 		}
 	}
-	return p, true, nil
+	return p, "", nil
 }
 
 // obstacle says in a word why a leg is nothing for the event loop; "" if it is.
 func (g *Group) obstacle(leg Leg) string {
 	switch leg := leg.(type) {
 	case *connLeg:
-		switch c := leg.Conn.(type) {
-		case *net.TCPConn:
+		if sys.IsStream(leg.Conn) {
 			return ""
-		case *net.UnixConn:
-			if c.LocalAddr().Network() == "unix" {
-				return ""
-			}
 		}
 	case Detacher:
 		if g.options.NoRecord {
-			return "off"
+			return obstacleOff
 		}
 		return leg.Obstacle()
 	}

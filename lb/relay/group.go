@@ -117,16 +117,21 @@ func (g *Group) Adopt(s Spec) Tunnel {
 	g.mu.Lock()
 	g.open++
 	g.mu.Unlock()
+	why := obstacleOff
 	if len(g.loops) > 0 {
 		l := g.loops[g.next.Add(1)%uint32(len(g.loops))] //nolint:gosec // one a processor
-		switch p, ok, err := g.takeApart(&s); {
+		p, obstacle, err := g.takeApart(&s)
+		switch {
 		case err != nil:
 			return l.reject(&s, p, err)
-		case ok:
+		case obstacle == "":
 			return l.adopt(&s, p)
 		}
+		why = obstacle
 	}
+	g.countObstacle(why)
 	t := newStdTunnel(g, s)
+	t.obstacle = why
 	g.mu.Lock()
 	g.std[t] = struct{}{}
 	g.mu.Unlock()
@@ -197,6 +202,9 @@ func (g *Group) Obstacles() map[string]uint64 {
 	})
 	return all
 }
+
+// obstacleOff is the obstacle of tunnels that are left to EngineStd because the configuration says so.
+const obstacleOff = "off"
 
 func (g *Group) countObstacle(word string) {
 	n, _ := g.obstacles.LoadOrStore(word, new(atomic.Uint64))

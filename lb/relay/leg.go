@@ -2,7 +2,7 @@ package relay
 
 import "net"
 
-// Conn is what a plain leg is made of: a *net.TCPConn, or a *net.UnixConn of type stream.
+// Conn is what a plain leg is made of: a *sys.Conn, a *net.TCPConn, or a *net.UnixConn of type stream.
 type Conn interface {
 	net.Conn
 	CloseWrite() error

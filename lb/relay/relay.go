@@ -119,6 +119,8 @@ type Result struct {
 	// Up and Down count payload bytes written to the backend and to the client by the relay, prefixes included.
 	Up, Down uint64
 	Engines  Engines
+	// Obstacle says in a word why the tunnel was left to EngineStd; "" if it was not.
+	Obstacle string
 }
 
 // Stats is a tunnel's live view.

@@ -19,6 +19,7 @@ import (
 type stdTunnel struct {
 	group    *Group
 	spec     Spec
+	obstacle string // to the event loop
 	up, down direction
 
 	born    time.Time
@@ -156,7 +157,7 @@ func (t *stdTunnel) result() Result {
 			timer.Stop()
 		}
 	}
-	return Result{Cause: t.fate.verdict(), Err: t.err, Up: t.up.moved.Load(), Down: t.down.moved.Load(), Engines: t.engines()}
+	return Result{Cause: t.fate.verdict(), Err: t.err, Up: t.up.moved.Load(), Down: t.down.moved.Load(), Engines: t.engines(), Obstacle: t.obstacle}
 }
 
 func (t *stdTunnel) engines() Engines {
