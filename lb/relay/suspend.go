@@ -55,7 +55,15 @@ const lasting = over | sink | endOrderly | endBare | buffered | noSplice | shut
 // Descriptors returns the client's and the upstream connection, which remain s's.
 func (s *Suspended) Descriptors() [2]int { return s.fds }
 
-// Close ends a tunnel that is not to be resumed: both peers see a broken connection.
+// Release gives the connections up to the caller, who has passed the tunnel on in bytes; nothing is left of s.
+func (s *Suspended) Release() [2]int {
+	fds := s.fds
+	s.fds = [2]int{-1, -1}
+	s.wipe()
+	return fds
+}
+
+// Close ends a tunnel that is not to be resumed: both peers see a broken connection, unless another process has them too.
 func (s *Suspended) Close() {
 	for i, fd := range s.fds {
 		if fd >= 0 {
@@ -102,7 +110,7 @@ func (l *loop) suspend(place, gen uint32) *Suspended {
 	}
 	s := &Suspended{
 		Ref: t.ref, IdleLimit: time.Duration(t.idle) * time.Millisecond, FinLimit: time.Duration(t.fin) * time.Millisecond,
-		Idle: time.Duration(l.now-t.last.Load()) * time.Millisecond,
+		Idle: time.Duration(max(0, l.now-t.last.Load())) * time.Millisecond, // it may have been adopted since the turn began
 		fate: t.fate, mute: t.has(mute), kernel: t.has(kernelTx), bound: l.bounds[place], err: l.errs[place],
 	}
 	if t.ageAt != 0 {
