@@ -26,7 +26,7 @@ var arrows = map[string]string{
 	"lb/affinity":        "github.com/hashicorp/golang-lru/v2",
 	"lb/balance":         "",
 	"lb/peek":            "",
-	"lb/relay":           "lb/sys lb/termination",
+	"lb/relay":           "lb/sys lb/termination tlsterm/record",
 	"lb/relay/relaytest": "lb/relay lb/sys lb/termination go.uber.org/goleak",
 	"lb/sys":             "syscall golang.org/x/sys",
 	"lb/sys/umltest":     "syscall golang.org/x/sys",

@@ -35,6 +35,7 @@ type Suspended struct {
 	mute   bool
 	kernel bool // the kernel seals what goes to the client
 	bound  Bound
+	unseen int   // of the prefix that goes up, at its end: bound has not seen that
 	err    error // behind the fate's cause
 }
 
@@ -113,6 +114,9 @@ func (l *loop) suspend(place, gen uint32) *Suspended {
 		Idle: time.Duration(max(0, l.now-t.last.Load())) * time.Millisecond, // it may have been adopted since the turn began
 		fate: t.fate, mute: t.has(mute), kernel: t.has(kernelTx), bound: l.bounds[place], err: l.errs[place],
 	}
+	if t.has(prefixed) {
+		s.unseen = l.prefixes[place].unseen
+	}
 	if t.ageAt != 0 {
 		s.AgeLeft = max(1, time.Duration(t.ageAt-l.now)) * time.Millisecond
 	}
@@ -154,7 +158,7 @@ func (l *loop) suspendWay(place uint32, t *tunnel, w int, to *suspendedWay) erro
 		to.payload += b.payload
 	}
 	if t.has(prefixed) {
-		to.prefix = slices.Clone(l.prefixes[place][w])
+		to.prefix = slices.Clone(l.prefixes[place].b[w])
 	}
 	return nil
 }
@@ -200,20 +204,22 @@ func (l *loop) resume(s *Suspended, o Owner) (Tunnel, error) {
 			continue
 		}
 		if err := l.keepState(t, i, s.tls[i]); err != nil {
-			l.dropStates(t)
-			l.mu.Lock()
-			l.tunnels.give(place)
-			l.mu.Unlock()
+			l.abandon(place, t)
 			return Tunnel{}, err
 		}
 	}
+	t.flags |= prefixed
+	l.mu.Lock()
+	l.extras[place] = extra{resumed: s, bound: s.bound, prefix: prefix{[2][]byte{s.ways[up].prefix, s.ways[down].prefix}, s.unseen}}
+	l.mu.Unlock()
+	tunnel, err := l.announce(place, t)
+	if err != nil {
+		l.abandon(place, t)
+		return Tunnel{}, err
+	}
 	s.fds = [2]int{-1, -1}
 	s.wipe()
-	l.mu.Lock()
-	l.extras[place] = extra{resumed: s, bound: s.bound, prefix: [2][]byte{s.ways[up].prefix, s.ways[down].prefix}}
-	l.mu.Unlock()
-	t.flags |= prefixed
-	return l.announce(place, t), nil
+	return tunnel, nil
 }
 
 // restore takes in what a resumed tunnel has waiting, on the loop's goroutine.
