@@ -82,24 +82,41 @@ func (l *loop) adopt(s *Spec, p parts) Tunnel {
 		return l.reject(s, p, err)
 	}
 	l.bring(place, t, s, p)
-	return l.announce(place, t)
+	tunnel, err := l.announce(place, t)
+	if err != nil {
+		for _, fd := range t.fds {
+			sys.CloseDescriptor(int(fd))
+		}
+		l.abandon(place, t)
+		return l.reject(s, p, err)
+	}
+	return tunnel
 }
 
-// announce shows a tunnel to the loop.
-func (l *loop) announce(place uint32, t *tunnel) Tunnel {
-	gen := t.gen.Add(1)
-	fds := t.fds // the loop may be at work on it once the first is registered
-	for leg, fd := range fds {
+// announce shows a tunnel to the loop, which keeps events of its first leg until the second is registered too: it could
+// end the tunnel meanwhile, and the second descriptor be another connection's. On error the loop has seen nothing.
+func (l *loop) announce(place uint32, t *tunnel) (Tunnel, error) {
+	gen := t.gen.Load() + 1
+	for leg, fd := range t.fds {
 		if err := l.poller.Add(int(fd), place, gen<<1|uint32(leg)); err != nil { //nolint:gosec // 0 or 1
-			l.post(func() {
-				if t := l.live(place, gen); t != nil {
-					l.stop(place, t, termination.ResourceExhausted, err)
-				}
-			})
-			break
+			for _, fd := range t.fds[:leg] {
+				_ = l.poller.Remove(int(fd)) // it was registered
+			}
+			t.gen.Add(2) // the loop may keep events for this one
+			return Tunnel{}, err
 		}
 	}
-	return Tunnel{loop: l, place: place, gen: gen}
+	t.gen.Store(gen)
+	return Tunnel{loop: l, place: place, gen: gen}, nil
+}
+
+// abandon gives back what a tunnel has that was never announced. Its descriptors are the caller's.
+func (l *loop) abandon(place uint32, t *tunnel) {
+	l.dropStates(t)
+	l.mu.Lock()
+	delete(l.extras, place)
+	l.tunnels.give(place)
+	l.mu.Unlock()
 }
 
 // install takes the descriptors and the record states into the slabs. On error nothing of it stays.
@@ -124,6 +141,9 @@ func (l *loop) install(t *tunnel, p parts) error {
 			}
 			l.dropStates(t)
 			return err
+		}
+		if ended, _ := h.State.Closed(); ended && !t.ways[i].has(over) {
+			t.ways[i].set(buffered) // whoever had the leg has met its end, which no event will tell
 		}
 	}
 	for _, h := range p.tls {
@@ -163,19 +183,18 @@ func (l *loop) dropStates(t *tunnel) {
 
 // bring puts what comes along where the loop looks for it.
 func (l *loop) bring(place uint32, t *tunnel, s *Spec, p parts) {
-	e := extra{bound: s.Bound, prefix: [2][]byte{s.Up, s.Down}}
+	e := extra{bound: s.Bound, prefix: prefix{b: [2][]byte{s.Up, s.Down}}}
 	some := s.Bound != nil || len(s.Up)+len(s.Down) > 0
 	for i, h := range p.tls {
 		if h == nil {
 			continue
 		}
-		if plain := h.Plaintext; len(plain) > 0 {
-			if i == clientLeg && s.Bound != nil {
-				n, _ := s.Bound.Take(plain) // how the stream has ended, if it has, it says again when the loop asks
-				plain = plain[:n]
-			}
-			e.prefix[i] = append(slices.Clip(e.prefix[i]), plain...)
+		if len(h.Plaintext) > 0 {
+			e.prefix.b[i] = append(slices.Clip(e.prefix.b[i]), h.Plaintext...)
 			some = true
+			if i == clientLeg && s.Bound != nil {
+				e.prefix.unseen = len(h.Plaintext)
+			}
 		}
 		e.ciphertext[i] = h.Ciphertext
 		some = some || len(h.Ciphertext) > 0
@@ -218,11 +237,9 @@ func (l *loop) welcome(place uint32, t *tunnel) bool {
 		l.unpack(place, t)
 	}
 	l.arm(place, t)
-	if t.has(bounded) && !t.ways[up].has(over) {
-		if _, end := l.bounds[place].Take(nil); end != nil {
-			if o := l.readFailed(place, t, up, end); o != onward {
-				return o != gone
-			}
+	if !t.has(prefixed) || len(l.prefixes[place].b[up]) == l.prefixes[place].unseen {
+		if o := l.askBound(place, t); o != onward {
+			return o != gone
 		}
 	}
 	for w := range t.ways {
@@ -233,6 +250,17 @@ func (l *loop) welcome(place uint32, t *tunnel) bool {
 		}
 	}
 	return l.settle(place, t)
+}
+
+// askBound asks a Bound whether the client's stream has ended already, when everything is sent that it does not see.
+func (l *loop) askBound(place uint32, t *tunnel) outcome {
+	if !t.has(bounded) || t.ways[up].has(over|sink) {
+		return onward
+	}
+	if _, end := l.bounds[place].Take(nil); end != nil {
+		return l.readFailed(place, t, up, end)
+	}
+	return onward
 }
 
 // unpack takes in what came along.
@@ -249,7 +277,7 @@ func (l *loop) unpack(place uint32, t *tunnel) {
 		t.flags |= bounded
 		l.bounds[place] = e.bound
 	}
-	if len(e.prefix[up])+len(e.prefix[down]) > 0 {
+	if !e.prefix.empty() {
 		t.flags |= prefixed
 		l.prefixes[place] = &e.prefix
 	}

@@ -74,22 +74,24 @@ func (l *loop) downBreak(place uint32, t *tunnel, cause termination.Cause, err e
 	t.ways[down].set(endBare)
 	if cause != backendSide.truncated {
 		t.fate.downBroken = true
-		l.dropUp(t)
+		l.dropUp(place, t)
 	}
 	return onward
 }
 
-// dropUp gives up on what was to go to the backend, and on what still comes.
-func (l *loop) dropUp(t *tunnel) {
+// dropUp gives up on what was to go to the backend, and on what still comes: the way goes on reading, even if it rested
+// because the backend took nothing.
+func (l *loop) dropUp(place uint32, t *tunnel) {
 	way := &t.ways[up]
 	t.fate.upSink = true
 	way.set(sink)
 	way.clear(endOrderly | endBare | blocked)
 	if way.held != 0 {
-		l.buffers.release(way.held)
+		l.release(way.held)
 		way.held = 0
 	}
 	l.returnPipe(way)
+	l.later(place, t, up)
 }
 
 // writeFailed deals with a destination that takes nothing any more.
@@ -105,7 +107,7 @@ func (l *loop) writeFailed(place uint32, t *tunnel, w int, err error) outcome {
 	if t.fate.upFail(err) {
 		l.errs[place] = err
 	}
-	l.dropUp(t)
+	l.dropUp(place, t)
 	t.last.Store(l.now)
 	l.arm(place, t)
 	return onward
@@ -308,7 +310,7 @@ func (l *loop) clear(place uint32, t *tunnel) {
 		way := &t.ways[w]
 		l.dropPartial(way)
 		if way.held != 0 {
-			l.buffers.release(way.held)
+			l.release(way.held)
 			way.held = 0
 		}
 		l.returnPipe(way)

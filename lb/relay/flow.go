@@ -64,7 +64,7 @@ func (l *loop) pump(place uint32, t *tunnel, w int) bool {
 func (l *loop) step(place uint32, t *tunnel, w int) (n int, o outcome) {
 	way := &t.ways[w]
 	switch {
-	case t.has(prefixed) && len(l.prefixes[place][w]) > 0:
+	case t.has(prefixed) && len(l.prefixes[place].b[w]) > 0:
 		return l.stepPrefix(place, t, w)
 	case !way.has(readable) && !way.has(buffered):
 		return 0, resting
@@ -78,17 +78,32 @@ func (l *loop) step(place uint32, t *tunnel, w int) (n int, o outcome) {
 
 // stepPrefix sends some of what came along.
 func (l *loop) stepPrefix(place uint32, t *tunnel, w int) (int, outcome) {
-	prefix := &l.prefixes[place][w]
-	b := (*prefix)[:min(len(*prefix), maxRead)]
-	*prefix = (*prefix)[len(b):]
-	if len(l.prefixes[place][up])+len(l.prefixes[place][down]) == 0 {
+	p := l.prefixes[place]
+	b := p.b[w]
+	hidden := 0 // bytes at the start that a Bound does not see
+	if w == up && t.has(bounded) {
+		hidden = len(b) - p.unseen
+	}
+	if hidden > 0 {
+		b = b[:hidden]
+	}
+	b = b[:min(len(b), maxRead)]
+	p.b[w] = p.b[w][len(b):]
+	p.unseen = min(p.unseen, len(p.b[up]))
+	if p.empty() {
 		delete(l.prefixes, place)
 		t.flags &^= prefixed
 	}
-	if w == down {
-		t.flags &^= mute
+	switch {
+	case hidden == 0:
+		return len(b), l.deliver(place, t, w, b)
+	case t.ways[w].has(sink):
+		return len(b), onward
 	}
-	return len(b), l.emit(place, t, w, b)
+	if o := l.emit(place, t, w, b); o != onward || len(b) < hidden {
+		return len(b), o
+	}
+	return len(b), l.askBound(place, t)
 }
 
 // stepBytes reads from a plain leg.
@@ -168,15 +183,8 @@ func (l *loop) stepRecords(place uint32, t *tunnel, w int) (int, outcome) {
 func (l *loop) dropPartial(way *way) {
 	way.clear(buffered)
 	if way.partial != 0 {
-		l.buffers.release(way.partial)
+		l.release(way.partial)
 		way.partial = 0
-	}
-}
-
-// sweepLater sees to it that ciphers are let go some time after their last use.
-func (l *loop) sweepLater() {
-	if l.sweepAt == 0 {
-		l.sweepAt = l.now + sweepEvery
 	}
 }
 
@@ -231,10 +239,13 @@ func (l *loop) stepSplice(place uint32, t *tunnel, w int) (int, outcome) {
 	pipe := l.lent[way.pipe-1]
 	n, err := pipe.Fill(int(t.fds[w]))
 	switch {
-	case err == sys.ErrWouldBlock: //nolint:errorlint // the very value
+	case err == sys.ErrWouldBlock && !way.has(noSplice): //nolint:errorlint // the very value
 		way.clear(readable)
 		l.returnPipe(way)
 		return 0, resting
+	case err == sys.ErrWouldBlock: //nolint:errorlint // as above
+		l.returnPipe(way) // an urgent byte came while bytes went through the pipe
+		return 0, onward
 	case err != nil && sys.IsUnsupported(err):
 		// Nothing was taken, so copying can go on where splice did not: on a kernel or under a filter without it.
 		way.set(noSplice)
@@ -244,8 +255,10 @@ func (l *loop) stepSplice(place uint32, t *tunnel, w int) (int, outcome) {
 		l.returnPipe(way)
 		return 0, l.readFailed(place, t, w, err)
 	case n == 0:
+		// The end, or an urgent byte in front of it: a read tells which.
+		way.set(noSplice)
 		l.returnPipe(way)
-		return 0, l.readFailed(place, t, w, io.EOF)
+		return 0, onward
 	}
 	if w == down {
 		t.flags &^= mute

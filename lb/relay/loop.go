@@ -24,7 +24,7 @@ const (
 // eventsAtOnce bounds the events of a turn.
 const eventsAtOnce = 256
 
-// sweepEvery is in milliseconds: how often a loop lets go of ciphers that were not used meanwhile.
+// sweepEvery is in milliseconds: how often a loop lets go of ciphers that were not used meanwhile, and of spare buffers.
 const sweepEvery = 1000
 
 // loop moves the bytes of its tunnels, all on one goroutine. On the data path nothing is locked: other goroutines leave
@@ -47,8 +47,9 @@ type loop struct {
 	deadline int64 // what the poller was told; 0: nothing
 	sweepAt  int64 // 0: nothing to sweep
 	wheel    wheel
-	ready    []uint32 // place<<1 | way, of ways that have more to do
-	working  []uint32 // the list that ready was in the turn before
+	early    []sys.Event // of tunnels that are just being announced
+	ready    []uint32    // place<<1 | way, of ways that have more to do
+	working  []uint32    // the list that ready was in the turn before
 	buffers  buffers
 	ciphers  ciphers
 	pipes    *pipePool
@@ -56,17 +57,25 @@ type loop struct {
 	in, out  []byte
 	errs     map[uint32]error // behind causes
 	bounds   map[uint32]Bound
-	prefixes map[uint32]*[2][]byte
+	prefixes map[uint32]*prefix
 	kernel   map[uint32]*kernelLeg
 }
 
 // extra is what few tunnels bring along.
 type extra struct {
 	bound      Bound
-	prefix     [2][]byte // to be sent up and down
+	prefix     prefix
 	ciphertext [2][]byte // read from a leg, not opened
 	resumed    *Suspended
 }
+
+// prefix is payload that is to be sent, up and down, before what is read.
+type prefix struct {
+	b      [2][]byte
+	unseen int // of what goes up, at its end: the tunnel's Bound has not seen that
+}
+
+func (p *prefix) empty() bool { return len(p.b[up])+len(p.b[down]) == 0 }
 
 func newLoop(g *Group) (*loop, error) {
 	p, err := sys.NewPoller(eventsAtOnce)
@@ -75,7 +84,7 @@ func newLoop(g *Group) (*loop, error) {
 	}
 	l := &loop{
 		group: g, poller: p, pipes: &g.pipes, extras: make(map[uint32]extra), errs: make(map[uint32]error),
-		bounds: make(map[uint32]Bound), prefixes: make(map[uint32]*[2][]byte), kernel: make(map[uint32]*kernelLeg),
+		bounds: make(map[uint32]Bound), prefixes: make(map[uint32]*prefix), kernel: make(map[uint32]*kernelLeg),
 		in: make([]byte, record.MaxRecord+maxRead), out: make([]byte, 0, sealedBytes),
 	}
 	l.wheel.links = func(place uint32) *timerLinks { return &l.tunnels.at(place).timer }
@@ -99,6 +108,12 @@ func (l *loop) run() {
 // turn does everything that there is to do now, within bounds.
 func (l *loop) turn(events []sys.Event) sys.Next {
 	l.now = l.group.clock()
+	if early := l.early; len(early) > 0 {
+		l.early = nil
+		for i := range early {
+			l.event(&early[i])
+		}
+	}
 	for i := range events {
 		if e := &events[i]; !e.Woken() {
 			l.event(e)
@@ -122,7 +137,7 @@ func (l *loop) turn(events []sys.Event) sys.Next {
 	if l.sweepAt != 0 && l.now >= l.sweepAt {
 		l.sweep()
 	}
-	if len(l.ready) > 0 {
+	if len(l.ready)+len(l.early) > 0 {
 		runtime.Gosched() // arrivals need the processor too
 		return sys.Again
 	}
@@ -154,6 +169,13 @@ func (l *loop) setDeadline() {
 	l.poller.Until(l.group.began.Add(time.Duration(at) * time.Millisecond))
 }
 
+// sweepLater sees to it that ciphers and spare buffers are let go some time after their last use.
+func (l *loop) sweepLater() {
+	if l.sweepAt == 0 {
+		l.sweepAt = l.now + sweepEvery
+	}
+}
+
 // sweep lets go of what was not used since the last time.
 func (l *loop) sweep() {
 	l.sweepAt = 0
@@ -161,6 +183,12 @@ func (l *loop) sweep() {
 		l.sweepAt = l.now + sweepEvery
 	}
 	l.buffers.trim()
+}
+
+// release takes a buffer back. Spare ones are let go some time after the last of these.
+func (l *loop) release(buffer uint32) {
+	l.buffers.release(buffer)
+	l.sweepLater()
 }
 
 // later notes that a way has more to do.
@@ -185,11 +213,19 @@ func (l *loop) unqueue(place uint32, w int) {
 	}
 }
 
+// genMask is the part of a generation that an event's tag has room for.
+const genMask = 1<<31 - 1
+
 // event takes in what the kernel says of a leg.
 func (l *loop) event(e *sys.Event) {
 	place, leg := e.Index(), int(e.Tag()&1)
 	t := l.tunnels.at(place)
-	if e.Tag()>>1 != t.gen.Load()&(1<<31-1) {
+	switch gen, of := t.gen.Load(), e.Tag()>>1; {
+	case of == gen&genMask:
+	case gen&1 == 0 && of == (gen+1)&genMask: // the one who announces it is between its legs
+		l.early = append(l.early, *e)
+		return
+	default:
 		return // of a tunnel that has ended in this very turn
 	}
 	if t.has(fresh) && !l.welcome(place, t) {
@@ -201,6 +237,9 @@ func (l *loop) event(e *sys.Event) {
 	}
 	if e.Ended() {
 		in.set(hungUp)
+	}
+	if e.Urgent() {
+		in.set(hungUp | noSplice) // a read stops short of an urgent byte, and splice(2) does not go over it
 	}
 	wasBlocked := out.has(blocked)
 	if e.Writable() {

@@ -144,7 +144,7 @@ func (l *loop) flush(place uint32, t *tunnel, w int) outcome {
 		way.set(blocked)
 		return resting
 	}
-	l.buffers.release(way.held)
+	l.release(way.held)
 	way.held = 0
 	return l.payOwed(place, t, w)
 }

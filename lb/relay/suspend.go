@@ -36,6 +36,7 @@ type Suspended struct {
 	kernel bool      // the kernel seals what goes to the client
 	meter  kernelLeg // if kernel
 	bound  Bound
+	unseen int   // of the prefix that goes up, at its end: bound has not seen that
 	err    error // behind the fate's cause
 }
 
@@ -56,7 +57,15 @@ const lasting = over | sink | endOrderly | endBare | buffered | noSplice | shut
 // Descriptors returns the client's and the upstream connection, which remain s's.
 func (s *Suspended) Descriptors() [2]int { return s.fds }
 
-// Close ends a tunnel that is not to be resumed: both peers see a broken connection.
+// Release gives the connections up to the caller, who has passed the tunnel on in bytes; nothing is left of s.
+func (s *Suspended) Release() [2]int {
+	fds := s.fds
+	s.fds = [2]int{-1, -1}
+	s.wipe()
+	return fds
+}
+
+// Close ends a tunnel that is not to be resumed: both peers see a broken connection, unless another process has them too.
 func (s *Suspended) Close() {
 	for i, fd := range s.fds {
 		if fd >= 0 {
@@ -103,8 +112,11 @@ func (l *loop) suspend(place, gen uint32) *Suspended {
 	}
 	s := &Suspended{
 		Ref: t.ref, IdleLimit: time.Duration(t.idle) * time.Millisecond, FinLimit: time.Duration(t.fin) * time.Millisecond,
-		Idle: time.Duration(l.now-t.last.Load()) * time.Millisecond,
+		Idle: time.Duration(max(0, l.now-t.last.Load())) * time.Millisecond, // it may have been adopted since the turn began
 		fate: t.fate, mute: t.has(mute), kernel: t.has(kernelTx), bound: l.bounds[place], err: l.errs[place],
+	}
+	if t.has(prefixed) {
+		s.unseen = l.prefixes[place].unseen
 	}
 	if t.ageAt != 0 {
 		s.AgeLeft = max(1, time.Duration(t.ageAt-l.now)) * time.Millisecond
@@ -165,7 +177,7 @@ func (l *loop) suspendWay(place uint32, t *tunnel, w int, to *suspendedWay) erro
 		to.payload += b.payload
 	}
 	if t.has(prefixed) {
-		to.prefix = slices.Clone(l.prefixes[place][w])
+		to.prefix = slices.Clone(l.prefixes[place].b[w])
 	}
 	return nil
 }
@@ -211,20 +223,22 @@ func (l *loop) resume(s *Suspended, o Owner) (Tunnel, error) {
 			continue
 		}
 		if err := l.keepState(t, i, s.tls[i]); err != nil {
-			l.dropStates(t)
-			l.mu.Lock()
-			l.tunnels.give(place)
-			l.mu.Unlock()
+			l.abandon(place, t)
 			return Tunnel{}, err
 		}
 	}
+	t.flags |= prefixed
+	l.mu.Lock()
+	l.extras[place] = extra{resumed: s, bound: s.bound, prefix: prefix{[2][]byte{s.ways[up].prefix, s.ways[down].prefix}, s.unseen}}
+	l.mu.Unlock()
+	tunnel, err := l.announce(place, t)
+	if err != nil {
+		l.abandon(place, t)
+		return Tunnel{}, err
+	}
 	s.fds = [2]int{-1, -1}
 	s.wipe()
-	l.mu.Lock()
-	l.extras[place] = extra{resumed: s, bound: s.bound, prefix: [2][]byte{s.ways[up].prefix, s.ways[down].prefix}}
-	l.mu.Unlock()
-	t.flags |= prefixed
-	return l.announce(place, t), nil
+	return tunnel, nil
 }
 
 // restore takes in what a resumed tunnel has waiting, on the loop's goroutine.

@@ -74,7 +74,7 @@ type wayFlags uint16
 
 const (
 	readable   wayFlags = 1 << iota // the source may have something: the last event said so, and no read has found the bottom
-	hungUp                          // the source has ended or broken: reads do not stop before they meet that
+	hungUp                          // the source has ended or broken, or has urgent bytes: a read that brings less than it could does not say that it was the last
 	blocked                         // the destination takes nothing now
 	over                            // nothing more is read
 	sink                            // what is read is dropped

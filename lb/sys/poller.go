@@ -25,6 +25,9 @@ func (e *Event) Readable() bool {
 	return e.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 }
 
+// Urgent tells that a byte came that is marked as urgent (MSG_OOB, send(2)): a read stops short of it, though there is more.
+func (e *Event) Urgent() bool { return e.Events&unix.EPOLLPRI != 0 }
+
 // Ended tells that the peer has sent FIN or the connection is broken: reading goes on until the end or an error.
 func (e *Event) Ended() bool { return e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 }
 
@@ -115,7 +118,7 @@ func (p *Poller) open() error {
 // Any goroutine may call it. The registration ends when the last descriptor of the connection is closed.
 func (p *Poller) Add(fd int, index, tag uint32) error {
 	event := unix.EpollEvent{
-		Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
+		Events: unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET,
 		Fd:     int32(index), Pad: int32(tag), //nolint:gosec // see Index
 	}
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &event))
