@@ -150,7 +150,7 @@ func (d dialer) dial(ctx context.Context, addr netip.AddrPort, left int) (net.Co
 }
 
 // fast gives a connection the short way into the kernel.
-func fast(c net.Conn) relay.Conn { return sys.NewConn(c).(relay.Conn) } //nolint:errcheck // has all that c has
+func fast(c net.Conn) relay.Conn { return sys.NewConn(c).(relay.Conn) }
 
 // dialUnix keeps a nil *net.UnixConn from becoming a non-nil interface.
 func dialUnix(ctx context.Context, path string) (relay.Conn, error) {

@@ -233,6 +233,7 @@ func (l *loop) reject(s *Spec, p parts, err error) Tunnel {
 // welcome is the loop's first look at a tunnel. It reports whether the tunnel is still there.
 func (l *loop) welcome(place uint32, t *tunnel) bool {
 	t.flags &^= fresh
+	l.open++
 	if t.has(prefixed) {
 		l.unpack(place, t)
 	}

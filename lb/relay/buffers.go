@@ -25,7 +25,11 @@ type buffers struct {
 // hold keeps a copy of b, which carries so many bytes of payload.
 func (s *buffers) hold(b []byte, payload int) uint32 {
 	whole := s.get(len(b))
-	kept := append(whole[:0], b...)
+	return s.keep(buffer{b: append(whole, b...), whole: whole, payload: payload, total: len(b)})
+}
+
+// keep gives a buffer a number.
+func (s *buffers) keep(b buffer) uint32 {
 	i := uint32(len(s.slots)) //nolint:gosec // two a tunnel at most
 	switch n := len(s.free); {
 	case n > 0:
@@ -37,7 +41,7 @@ func (s *buffers) hold(b []byte, payload int) uint32 {
 	default:
 		s.slots = append(s.slots, buffer{})
 	}
-	s.slots[i] = buffer{b: kept, whole: whole, payload: payload, total: len(b)}
+	s.slots[i] = b
 	return i
 }
 

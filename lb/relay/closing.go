@@ -191,7 +191,7 @@ func (l *loop) passEnd(place uint32, t *tunnel, w int) outcome {
 }
 
 // passFailed deals with a destination that has gone before it could be told of the end.
-func (l *loop) passFailed(place uint32, t *tunnel, w int, bare bool, err error) outcome { //nolint:revive // bare is what passEnd has just cleared
+func (l *loop) passFailed(place uint32, t *tunnel, w int, bare bool, err error) outcome {
 	switch {
 	case w == up:
 		return l.writeFailed(place, t, w, err)
@@ -306,6 +306,9 @@ func (l *loop) free(place uint32, t *tunnel) outcome {
 // clear makes a place free. What the tunnel was is the caller's to pass on.
 func (l *loop) clear(place uint32, t *tunnel) {
 	l.wheel.remove(place)
+	if l.open--; l.open == 0 {
+		l.dropSparePipe()
+	}
 	for w := range t.ways {
 		way := &t.ways[w]
 		l.dropPartial(way)

@@ -283,10 +283,14 @@ func (l *loop) wantsPipe(t *tunnel, w int) bool {
 }
 
 func (l *loop) borrowPipe(way *way) bool {
-	pipe := l.pipes.borrow()
+	pipe := l.sparePipe
+	if l.sparePipe = nil; pipe == nil {
+		pipe = l.pipes.borrow()
+	}
 	if pipe == nil {
 		return false
 	}
+	l.sweepLater()
 	for i, p := range l.lent {
 		if p == nil {
 			l.lent[i] = pipe
@@ -300,9 +304,23 @@ func (l *loop) borrowPipe(way *way) bool {
 }
 
 func (l *loop) returnPipe(way *way) {
-	if way.pipe != 0 {
-		l.pipes.giveBack(l.lent[way.pipe-1])
-		l.lent[way.pipe-1] = nil
-		way.pipe = 0
+	if way.pipe == 0 {
+		return
+	}
+	pipe := l.lent[way.pipe-1]
+	l.lent[way.pipe-1] = nil
+	way.pipe = 0
+	if l.sparePipe == nil && pipe.Held() == 0 && l.open > 0 {
+		l.sparePipe = pipe
+		return
+	}
+	l.pipes.giveBack(pipe)
+}
+
+// dropSparePipe gives the loop's own spare pipe to all.
+func (l *loop) dropSparePipe() {
+	if l.sparePipe != nil {
+		l.pipes.giveBack(l.sparePipe)
+		l.sparePipe = nil
 	}
 }

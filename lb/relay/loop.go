@@ -43,22 +43,24 @@ type loop struct {
 	states  slab[record.State]
 
 	// For the loop's goroutine alone.
-	now      int64 // milliseconds on the group's clock, as of the turn
-	deadline int64 // what the poller was told; 0: nothing
-	sweepAt  int64 // 0: nothing to sweep
-	wheel    wheel
-	early    []sys.Event // of tunnels that are just being announced
-	ready    []uint32    // place<<1 | way, of ways that have more to do
-	working  []uint32    // the list that ready was in the turn before
-	buffers  buffers
-	ciphers  ciphers
-	pipes    *pipePool
-	lent     []*sys.Pipe // by number
-	in, out  []byte
-	errs     map[uint32]error // behind causes
-	bounds   map[uint32]Bound
-	prefixes map[uint32]*prefix
-	kernel   map[uint32]*kernelLeg
+	now       int64 // milliseconds on the group's clock, as of the turn
+	deadline  int64 // what the poller was told; 0: nothing
+	sweepAt   int64 // 0: nothing to sweep
+	wheel     wheel
+	early     []sys.Event // of tunnels that are just being announced
+	ready     []uint32    // place<<1 | way, of ways that have more to do
+	working   []uint32    // the list that ready was in the turn before
+	buffers   buffers
+	ciphers   ciphers
+	pipes     *pipePool
+	lent      []*sys.Pipe // by number
+	sparePipe *sys.Pipe   // the pipe that was used last; nil: none
+	open      int         // tunnels
+	in, out   []byte
+	errs      map[uint32]error // behind causes
+	bounds    map[uint32]Bound
+	prefixes  map[uint32]*prefix
+	kernel    map[uint32]*kernelLeg
 }
 
 // extra is what few tunnels bring along.
@@ -85,8 +87,9 @@ func newLoop(g *Group) (*loop, error) {
 	l := &loop{
 		group: g, poller: p, pipes: &g.pipes, extras: make(map[uint32]extra), errs: make(map[uint32]error),
 		bounds: make(map[uint32]Bound), prefixes: make(map[uint32]*prefix), kernel: make(map[uint32]*kernelLeg),
-		in: make([]byte, record.MaxRecord+maxRead), out: make([]byte, 0, sealedBytes),
+		in: make([]byte, record.MaxRecord+maxRead),
 	}
+	l.out = l.buffers.get(sealedBytes)
 	l.wheel.links = func(place uint32) *timerLinks { return &l.tunnels.at(place).timer }
 	return l, nil
 }
@@ -179,6 +182,7 @@ func (l *loop) sweepLater() {
 // sweep lets go of what was not used since the last time.
 func (l *loop) sweep() {
 	l.sweepAt = 0
+	l.dropSparePipe()
 	if l.ciphers.sweep() {
 		l.sweepAt = l.now + sweepEvery
 	}

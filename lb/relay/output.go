@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"unsafe"
+
 	"fairlead/lb/sys"
 	"fairlead/tlsterm/record"
 )
@@ -53,14 +55,27 @@ func (l *loop) emit(place uint32, t *tunnel, w int, b []byte) outcome {
 	payload := len(b)
 	if n < len(out) {
 		payload = len(b) * n / len(out)
-		way.held = l.buffers.hold(out[n:], len(b)-payload)
+		way.held = l.holdRest(out, n, len(b)-payload)
 		way.set(blocked)
-		way.size = 0 // a reader that is slow keeps less waiting
+		way.size -= min(way.size, 1) // a reader that is slow keeps less waiting
 	}
 	if n > 0 {
 		l.count(t, way, payload)
 	}
 	return onward
+}
+
+// holdRest keeps what is left of out behind n bytes. Much of what was sealed is not copied: the buffer that it is in is
+// lent, and the loop takes another.
+func (l *loop) holdRest(out []byte, n, payload int) uint32 {
+	const copied = 16 << 10
+	sealed := unsafe.SliceData(out) == unsafe.SliceData(l.out)
+	if len(out)-n <= copied || !sealed {
+		return l.buffers.hold(out[n:], payload)
+	}
+	whole := l.out
+	l.out = l.buffers.get(sealedBytes)
+	return l.buffers.keep(buffer{b: out[n:], whole: whole, payload: payload, total: len(out) - n})
 }
 
 // send gives a leg what it takes; 0 is no error.
@@ -123,9 +138,8 @@ func (l *loop) flush(place uint32, t *tunnel, w int) outcome {
 		way.used(engine)
 		l.count(t, way, n)
 	}
-	if way.pipe != 0 && way.size < sizes {
-		l.returnPipe(way) // traffic got small
-	}
+	// A pipe that is empty is the next one's: few pipes that are used often stay in the processor's cache.
+	l.returnPipe(way)
 	if way.held == 0 {
 		return l.payOwed(place, t, w)
 	}

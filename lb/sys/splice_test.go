@@ -71,14 +71,24 @@ func (p *splicePath) pump(t *testing.T) error {
 		case n == 0:
 			return ShutdownWrite(p.dst)
 		}
-		for p.pipe.Held() > 0 {
-			if _, err := p.pipe.Drain(p.dst); errors.Is(err, ErrWouldBlock) {
-				ready(t, p.dst, unix.POLLOUT)
-			} else if err != nil {
-				return err
-			}
+		if err := p.drain(t); err != nil {
+			return err
 		}
 	}
+}
+
+// drain empties the pipe.
+func (p *splicePath) drain(t *testing.T) error {
+	for p.pipe.Held() > 0 {
+		_, err := p.pipe.Drain(p.dst)
+		switch {
+		case errors.Is(err, ErrWouldBlock):
+			ready(t, p.dst, unix.POLLOUT)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }
 
 func TestSpliceLosesNothing(t *testing.T) {
