@@ -13,10 +13,7 @@ import (
 )
 
 // dialer connects from one local address.
-type dialer struct {
-	*net.Dialer
-	source netip.AddrPort // zero: the kernel chooses
-}
+type dialer struct{ sys.DialOptions }
 
 // Families of addresses: a source address reaches backends of its own only.
 const (
@@ -35,12 +32,11 @@ func familyOf(a netip.Addr) int {
 // newDialers makes one dialer a source address, or one that leaves the choice to the kernel.
 func newDialers(o PoolOptions) (ds [families][]dialer) {
 	if len(o.Sources) == 0 {
-		all := []dialer{{Dialer: sys.Dialer(sys.DialOptions{Socket: o.Socket})}}
+		all := []dialer{{sys.DialOptions{Socket: o.Socket}}}
 		return [families][]dialer{all, all}
 	}
 	for _, a := range o.Sources {
-		d := dialer{Dialer: sys.Dialer(sys.DialOptions{Source: a, Socket: o.Socket}), source: netip.AddrPortFrom(a, 0)}
-		ds[familyOf(a)] = append(ds[familyOf(a)], d)
+		ds[familyOf(a)] = append(ds[familyOf(a)], dialer{sys.DialOptions{Source: a, Socket: o.Socket}})
 	}
 	return ds
 }
@@ -72,15 +68,16 @@ func (e *upstreamHandshakeError) Unwrap() error { return e.err }
 // dial connects to b, and encrypts if the pool does, within the connect timeout. With TLS the PROXY header goes
 // out here, in clear and before the handshake; without, it is left for the first write.
 func (s *session) dial(b *Backend) (relay.Leg, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, s.pool.opts.ConnectTimeout)
-	defer cancel()
-	conn, err := s.pool.dialAny(ctx, b)
+	deadline := time.Now().Add(s.pool.opts.ConnectTimeout)
+	conn, err := s.pool.dialAny(s.ctx, deadline, b)
 	if err != nil {
 		return nil, err
 	}
 	if s.pool.opts.TLS == nil {
 		return relay.NewConnLeg(conn), nil
 	}
+	ctx, cancel := context.WithDeadline(s.ctx, deadline)
+	defer cancel()
 	leg, err := s.secureUpstream(ctx, conn, b)
 	if err != nil {
 		_ = conn.Close()
@@ -112,13 +109,19 @@ func (s *session) secureUpstream(ctx context.Context, conn net.Conn, b *Backend)
 
 // dialAny connects to the first of b's addresses that answers. Each has its share of the time that is left, so that a
 // dead one does not use it up.
-func (p *Pool) dialAny(ctx context.Context, b *Backend) (relay.Conn, error) {
+func (p *Pool) dialAny(ctx context.Context, deadline time.Time, b *Backend) (relay.Conn, error) {
 	if b.Path != "" {
-		return dialUnix(ctx, b.Path)
+		return dialUnix(ctx, deadline, b.Path)
 	}
 	var errs []error
 	for i, addr := range b.Addresses {
-		c, err := p.nextOf(p.dialers[familyOf(addr.Addr())]).dial(ctx, addr, len(b.Addresses)-i)
+		until := deadline
+		if left := len(b.Addresses) - i; left > 1 {
+			now := time.Now()
+			until = now.Add(deadline.Sub(now) / time.Duration(left))
+		}
+		d := p.nextOf(p.dialers[familyOf(addr.Addr())])
+		c, err := sys.Connect(ctx, addr, until, d.DialOptions)
 		if err == nil {
 			return fast(c), nil
 		}
@@ -135,29 +138,14 @@ func (p *Pool) nextOf(ds []dialer) dialer {
 	return ds[int(p.nextDialer.Add(1)%uint32(len(ds)))] //nolint:gosec // a list from a file
 }
 
-// dial connects within one of left shares of what remains until ctx's deadline.
-func (d dialer) dial(ctx context.Context, addr netip.AddrPort, left int) (net.Conn, error) {
-	if deadline, ok := ctx.Deadline(); ok && left > 1 {
-		share, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
-		defer cancel()
-		ctx = share
-	}
-	c, err := d.DialTCP(ctx, "tcp", d.source, addr)
-	if err != nil {
-		return nil, err // and no *net.TCPConn that is nil
-	}
-	return c, nil
-}
-
 // fast gives a connection the short way into the kernel.
 func fast(c net.Conn) relay.Conn { return sys.NewConn(c).(relay.Conn) }
 
-// dialUnix keeps a nil *net.UnixConn from becoming a non-nil interface.
-func dialUnix(ctx context.Context, path string) (relay.Conn, error) {
-	var d net.Dialer
+func dialUnix(ctx context.Context, deadline time.Time, path string) (relay.Conn, error) {
+	d := net.Dialer{Deadline: deadline}
 	c, err := d.DialUnix(ctx, "unix", nil, &net.UnixAddr{Net: "unix", Name: path})
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	return fast(c), nil
 }

@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -37,19 +38,23 @@ type transfer struct {
 	try func(fd uintptr) bool
 }
 
-// NewConn takes over a *net.TCPConn or a *net.UnixConn of type stream; anything else is returned as it is.
+// NewConn takes over a *net.TCPConn or a *net.UnixConn of type stream; anything else, a Conn too, is returned as it is.
 func NewConn(c net.Conn) net.Conn {
 	s, ok := c.(stream)
-	if !ok || !IsStream(c) {
+	if _, done := c.(*Conn); done || !ok || !IsStream(c) {
 		return c
 	}
 	raw, err := s.SyscallConn()
 	if err != nil {
 		return c
 	}
-	conn := &Conn{stream: s, raw: raw}
-	conn.reading.try, conn.writing.try = conn.recv, conn.send
-	return conn
+	return newConn(s, raw)
+}
+
+func newConn(s stream, raw syscall.RawConn) *Conn {
+	c := &Conn{stream: s, raw: raw}
+	c.reading.try, c.writing.try = c.recv, c.send
+	return c
 }
 
 // IsStream tells whether c is a byte stream that Take can take.
@@ -74,7 +79,7 @@ func (c *Conn) Read(b []byte) (int, error) {
 	t.b = nil
 	switch {
 	case err != nil:
-		return 0, err
+		return 0, waitError(err)
 	case t.err != nil:
 		return 0, os.NewSyscallError("recv", t.err)
 	case t.n == 0:
@@ -95,10 +100,21 @@ func (c *Conn) Write(b []byte) (int, error) {
 	t.b, t.n = b, 0
 	err := c.raw.Write(t.try)
 	t.b = nil
-	if err == nil && t.err != nil {
+	switch {
+	case err != nil:
+		err = waitError(err)
+	case t.err != nil:
 		err = os.NewSyscallError("send", t.err)
 	}
 	return t.n, err
+}
+
+// waitError gives what ended a wait the name it has in package net: a deadline, or else Close.
+func waitError(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return net.ErrClosed
 }
 
 func (c *Conn) send(fd uintptr) bool {

@@ -59,7 +59,7 @@ func TestErrnoClasses(t *testing.T) {
 // The errors of a live socket after an RST, as the kernel gives them.
 func TestResetOnTheWire(t *testing.T) {
 	l := listen(t, "127.0.0.1:0", ListenOptions{})[0]
-	dialled, accepted := connect(t, Dialer(DialOptions{}), l)
+	dialled, accepted := connect(t, l)
 	if err := dialled.(*net.TCPConn).SetLinger(0); err != nil {
 		t.Fatal(err)
 	}

@@ -148,7 +148,7 @@ func TestKTLSErrors(t *testing.T) {
 	if err := control(listener, AttachKTLS); !errors.Is(err, unix.ENOTCONN) {
 		t.Errorf("attach to a listener: %v, want ENOTCONN", err)
 	}
-	out, in := connect(t, Dialer(DialOptions{}), listener)
+	out, in := connect(t, listener)
 	keys := probeKeys(tls.VersionTLS13, tls.TLS_AES_128_GCM_SHA256)
 	set := func(fd int) error { return SetKTLSTx(fd, &keys) }
 	if err := control(out, set); !errors.Is(err, unix.ENOPROTOOPT) {

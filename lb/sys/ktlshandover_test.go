@@ -64,7 +64,7 @@ func handOver(t *testing.T, version, suite uint16) {
 	const size = 2 << 20
 	want := make([]byte, size)
 	_, _ = rand.Read(want)
-	out, in := connect(t, Dialer(DialOptions{}), listen(t, "127.0.0.1:0", ListenOptions{})[0])
+	out, in := connect(t, listen(t, "127.0.0.1:0", ListenOptions{})[0])
 	received := make(chan error, 1)
 	go func() {
 		client := tls.Client(in, &tls.Config{InsecureSkipVerify: true})

@@ -186,7 +186,7 @@ func loopback(ctx context.Context) (out, in *net.TCPConn, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	dialled, err := Dialer(DialOptions{}).DialContext(ctx, "tcp", l.Addr().String())
+	dialled, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
 	if err != nil {
 		return nil, nil, err
 	}

@@ -123,7 +123,7 @@ func TestListenRefusesSharing(t *testing.T) {
 
 func TestListenAgainAfterClose(t *testing.T) {
 	l := listen(t, "127.0.0.1:0", ListenOptions{})[0]
-	_, accepted := connect(t, Dialer(DialOptions{}), l)
+	_, accepted := connect(t, l)
 	accepted.Close() // the side that closes first keeps the port busy, in FIN_WAIT and then TIME_WAIT
 	l.Close()
 	listen(t, l.Addr().String(), ListenOptions{Shards: 2})

@@ -36,9 +36,9 @@ func needIPv6(t *testing.T) {
 }
 
 // connect dials l and returns both ends.
-func connect(t *testing.T, d *net.Dialer, l net.Listener) (dialled, accepted net.Conn) {
+func connect(t *testing.T, l net.Listener) (dialled, accepted net.Conn) {
 	t.Helper()
-	dialled, err := d.DialContext(t.Context(), l.Addr().Network(), l.Addr().String())
+	dialled, err := (&net.Dialer{}).DialContext(t.Context(), l.Addr().Network(), l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package sys
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -82,7 +81,11 @@ func epollWait(epoll int, events []Event) (int, error) {
 
 // ShutdownWrite sends FIN behind what was sent (shutdown(2)).
 func ShutdownWrite(fd int) error {
-	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
+	_, _, errno := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
+	if errno != 0 {
+		return os.NewSyscallError("shutdown", errno)
+	}
+	return nil
 }
 
 // SocketError returns the error that a connection is broken with, once; nil if it has none (SO_ERROR, socket(7)).
@@ -100,7 +103,8 @@ func SocketError(fd int) error {
 // CloseDescriptor releases a descriptor. What was sent still arrives, unless bytes that came were not read: then the
 // peer gets an RST.
 func CloseDescriptor(fd int) {
-	if err := unix.Close(fd); errors.Is(err, unix.EBADF) {
+	// It does not block: no socket here has SO_LINGER.
+	if _, _, errno := unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0); errno == unix.EBADF {
 		// Somebody else closed it, and may by now have closed another that has its number: nothing is safe after that.
 		panic(fmt.Sprintf("descriptor %d closed twice", fd))
 	}

@@ -13,7 +13,7 @@ import (
 // taken is a connection whose near end is a descriptor.
 func taken(t *testing.T) (fd int, far *net.TCPConn) {
 	t.Helper()
-	dialled, accepted := connect(t, Dialer(DialOptions{}), listen(t, "127.0.0.1:0", ListenOptions{})[0])
+	dialled, accepted := connect(t, listen(t, "127.0.0.1:0", ListenOptions{})[0])
 	return take(t, accepted), dialled.(*net.TCPConn)
 }
 

@@ -27,7 +27,7 @@ func TestTune(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			// A listener that turns keepalive on, so that "nothing" has something to turn off.
 			l := listen(t, "127.0.0.1:0", ListenOptions{Socket: SocketOptions{Keepalive: time.Hour}})[0]
-			_, accepted := connect(t, Dialer(DialOptions{}), l)
+			_, accepted := connect(t, l)
 			if err := Tune(accepted, tt.o); err != nil {
 				t.Fatal(err)
 			}
@@ -38,7 +38,7 @@ func TestTune(t *testing.T) {
 
 func TestTuneUnix(t *testing.T) {
 	l := listen(t, "unix:"+filepath.Join(t.TempDir(), "a.sock"), ListenOptions{})[0]
-	_, accepted := connect(t, Dialer(DialOptions{}), l)
+	_, accepted := connect(t, l)
 	if err := Tune(accepted, SocketOptions{Keepalive: time.Minute}); err != nil {
 		t.Error(err)
 	}
@@ -46,7 +46,7 @@ func TestTuneUnix(t *testing.T) {
 
 func TestTuneClosed(t *testing.T) {
 	l := listen(t, "127.0.0.1:0", ListenOptions{})[0]
-	_, accepted := connect(t, Dialer(DialOptions{}), l)
+	_, accepted := connect(t, l)
 	accepted.Close()
 	if err := Tune(accepted, SocketOptions{Keepalive: time.Minute}); err == nil {
 		t.Error("no error on a closed connection")
@@ -56,7 +56,7 @@ func TestTuneClosed(t *testing.T) {
 // A connection that package net makes from an inherited descriptor has TCP_NODELAY, upon which Tune relies.
 func TestFileConnHasNoDelay(t *testing.T) {
 	l := listen(t, "127.0.0.1:0", ListenOptions{})[0]
-	_, accepted := connect(t, Dialer(DialOptions{}), l)
+	_, accepted := connect(t, l)
 	f, err := accepted.(*net.TCPConn).File()
 	if err != nil {
 		t.Fatal(err)

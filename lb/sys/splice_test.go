@@ -22,8 +22,8 @@ type splicePath struct {
 func newPath(t *testing.T, from, to string) *splicePath {
 	t.Helper()
 	p := &splicePath{}
-	in, src := connect(t, Dialer(DialOptions{}), listen(t, from, ListenOptions{})[0])
-	dst, out := connect(t, Dialer(DialOptions{}), listen(t, to, ListenOptions{})[0])
+	in, src := connect(t, listen(t, from, ListenOptions{})[0])
+	dst, out := connect(t, listen(t, to, ListenOptions{})[0])
 	p.in, p.out, p.src, p.dst = in, out, take(t, src), take(t, dst)
 	var err error
 	if p.pipe, err = NewPipe(minPipe); err != nil {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,7 +31,7 @@ func TestListenUnix(t *testing.T) {
 	if info, err := os.Lstat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("file %v, error %v, want mode 0600", info.Mode(), err)
 	}
-	connect(t, Dialer(DialOptions{Socket: SocketOptions{Keepalive: time.Second}}), l[0])
+	connect(t, l[0])
 	if err := l[0].Close(); err != nil {
 		t.Error(err)
 	}
@@ -47,7 +46,7 @@ func TestListenUnix(t *testing.T) {
 func TestListenUnixAbstract(t *testing.T) {
 	bind := "unix:@fairlead-test-" + filepath.Base(t.TempDir()) + t.Name()
 	l := listen(t, bind, ListenOptions{})
-	connect(t, Dialer(DialOptions{}), l[0])
+	connect(t, l[0])
 	if _, err := Listen(t.Context(), bind, ListenOptions{}); !errors.Is(err, unix.EADDRINUSE) {
 		t.Errorf("second listener: %v, want EADDRINUSE", err)
 	}
@@ -57,7 +56,7 @@ func TestListenUnixReplacesStale(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.sock")
 	leaveStale(t, path)
 	l := listen(t, "unix:"+path, ListenOptions{})
-	connect(t, Dialer(DialOptions{}), l[0])
+	connect(t, l[0])
 }
 
 func TestListenUnixKeepsWhatIsNotStale(t *testing.T) {
@@ -123,7 +122,7 @@ func TestUnixCloseLeavesASuccessorsFile(t *testing.T) {
 	if err := old.Close(); err != nil {
 		t.Fatal(err)
 	}
-	connect(t, Dialer(DialOptions{}), successor)
+	connect(t, successor)
 }
 
 func TestListenUnixWaitsForTheDirectory(t *testing.T) {
