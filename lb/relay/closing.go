@@ -213,6 +213,17 @@ func (l *loop) sealClose(place uint32, t *tunnel, w int) outcome {
 	if len(out) == 0 {
 		return onward
 	}
+	if way := &t.ways[w]; way.held == 0 {
+		// The FIN follows at once, unless this does not fit.
+		n, err := sys.SendLast(int(t.fds[dst]), out)
+		if err != nil && err != sys.ErrWouldBlock { //nolint:errorlint // the very value
+			return l.writeFailed(place, t, w, err)
+		}
+		out = out[n:]
+	}
+	if len(out) == 0 {
+		return onward
+	}
 	return l.emitOwn(place, t, w, out)
 }
 

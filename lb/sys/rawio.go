@@ -56,10 +56,17 @@ func Recv(fd int, b []byte) (int, error) {
 }
 
 // Send writes what the socket takes. A peer that is gone is an error and no SIGPIPE.
-func Send(fd int, b []byte) (int, error) {
+func Send(fd int, b []byte) (int, error) { return send(fd, b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL) }
+
+// SendLast is Send for what ShutdownWrite or CloseDescriptor follows at once: the FIN travels in the same packet (MSG_MORE).
+func SendLast(fd int, b []byte) (int, error) {
+	return send(fd, b, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL|unix.MSG_MORE)
+}
+
+func send(fd int, b []byte, flags uintptr) (int, error) {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
-			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+			flags, 0, 0)
 		if errno == 0 {
 			return int(n), nil //nolint:gosec // bounded by len(b)
 		}
