@@ -57,14 +57,18 @@ func TestRelayWithTerminatedLegs(t *testing.T) {
 						return relaytest.TLSServerPeer(t, far, &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: version})
 					})
 			}}
-			g := relay.NewGroup(relay.Options{})
-			if err := g.Start(); err != nil {
-				t.Fatal(err)
+			var groups [2]*relay.Group
+			for i := range groups {
+				groups[i] = relay.NewGroup(relay.Options{})
+				if err := groups[i].Start(); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(groups[i].Close)
 			}
-			t.Cleanup(g.Close)
 			relaytest.Run(t, relaytest.Harness{
-				Adopt: g.Adopt,
-				Wait:  g.Wait,
+				Adopt: groups[0].Adopt,
+				Wait:  relaytest.WaitFor(groups[:]...),
+				Move:  relaytest.MoveThrough(groups[:]...),
 				TLS:   relay.EngineRecord,
 				Pairs: []relaytest.Pair{{Client: down, Backend: relaytest.TCP()}, {Client: relaytest.TCP(), Backend: up}, {Client: down, Backend: up}},
 			})

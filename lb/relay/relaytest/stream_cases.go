@@ -2,6 +2,7 @@ package relaytest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
@@ -47,8 +48,15 @@ func bulkSize() int {
 }
 
 func bulk(s *scene) {
-	size := bulkSize()
 	s.open(relay.Spec{})
+	s.pourBoth(bulkSize(), func(<-chan struct{}) {})
+	s.moved(s.result(termination.ClientFin, termination.BackendFin), bulkSize(), bulkSize())
+}
+
+// pourBoth sends size bytes each way and checks what arrives, while during runs, which is to return soon after its channel
+// is closed.
+func (s *scene) pourBoth(size int, during func(over <-chan struct{})) {
+	s.Helper()
 	done := make(chan error, 4)
 	for i, way := range [][2]*Peer{{s.client, s.backend}, {s.backend, s.client}} {
 		sent, seed := crc32.New(castagnoli), byte(i)
@@ -67,10 +75,18 @@ func bulk(s *scene) {
 			done <- err
 		}()
 	}
+	over, through := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(through)
+		during(over)
+	}()
+	var errs []error
 	for range 4 {
-		s.must(<-done)
+		errs = append(errs, <-done)
 	}
-	s.moved(s.result(termination.ClientFin, termination.BackendFin), size, size)
+	close(over)
+	<-through
+	s.must(errors.Join(errs...))
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
