@@ -49,7 +49,8 @@ func (s *Suspended) AppendBinary(b []byte) ([]byte, error) {
 	if s.bound != nil {
 		return b, ErrBound
 	}
-	out := append(b, suspendedVersion)
+	out := b
+	out = append(out, suspendedVersion)
 	out = binary.AppendUvarint(out, s.Ref)
 	for _, d := range []time.Duration{s.IdleLimit, s.FinLimit, s.AgeLeft, s.Idle} {
 		out = binary.AppendUvarint(out, uint64(max(0, d.Milliseconds()))) //nolint:gosec // not negative
@@ -242,7 +243,7 @@ func (w *suspendedWay) check(tls bool) error {
 	case has(endOrderly|endBare) && !has(over|sink):
 		return errors.New("it ends and goes on")
 	case has(over) && (len(w.partial) > 0 || len(w.prefix) > 0 || has(buffered)):
-		return errors.New("it has ended and has more to come")
+		return fmt.Errorf("it has ended, and there are %d bytes of records and %d of a prefix to come", len(w.partial), len(w.prefix))
 	case has(shut) && len(w.unsent) > 0:
 		return fmt.Errorf("%d bytes to send to where it has ended", len(w.unsent))
 	case !tls && (len(w.partial) > 0 || has(buffered)):

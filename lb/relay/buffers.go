@@ -25,7 +25,8 @@ type buffers struct {
 // hold keeps a copy of b, which carries so many bytes of payload.
 func (s *buffers) hold(b []byte, payload int) uint32 {
 	whole := s.get(len(b))
-	kept := append(whole[:0], b...)
+	kept := whole[:len(b)]
+	copy(kept, b)
 	i := uint32(len(s.slots)) //nolint:gosec // two a tunnel at most
 	switch n := len(s.free); {
 	case n > 0:

@@ -182,7 +182,7 @@ func (l *loop) passEnd(place uint32, t *tunnel, w int) outcome {
 }
 
 // passFailed deals with a destination that has gone before it could be told of the end.
-func (l *loop) passFailed(place uint32, t *tunnel, w int, bare bool, err error) outcome { //nolint:revive // bare is what passEnd has just cleared
+func (l *loop) passFailed(place uint32, t *tunnel, w int, bare bool, err error) outcome {
 	switch {
 	case w == up:
 		return l.writeFailed(place, t, w, err)

@@ -246,3 +246,25 @@ func TestSpareBuffersAreLetGo(t *testing.T) {
 	r.result(termination.ClientReset)
 	noLeftovers(t, r.group)
 }
+
+// What was read of a record that never came whole goes with the end of its way.
+func TestPartialRecordGoesWithItsEnd(t *testing.T) {
+	r := newRig(t, 0, suite13)
+	r.adopt()
+	r.say(r.backend, "whole")
+	r.hear(r.client, "whole")
+	sealed := r.backend.state.Seal(&r.backend.out, nil, []byte("half"), 0)
+	if _, err := r.backend.conn.Write(sealed[:len(sealed)/2]); err != nil {
+		t.Fatal(err)
+	}
+	for leftovers(t, r.group).lent != 1 {
+		time.Sleep(time.Millisecond)
+	}
+	_ = r.backend.conn.CloseWrite()
+	r.hearEnd(r.client)
+	if left := leftovers(t, r.group); left.lent != 0 {
+		t.Errorf("%d buffers are held for a way that has ended", left.lent)
+	}
+	_ = r.client.closeWrite()
+	r.result(termination.BackendTruncated)
+}

@@ -118,7 +118,7 @@ func (l *loop) suspend(place, gen uint32) *Suspended {
 		s.unseen = l.prefixes[place].unseen
 	}
 	if t.ageAt != 0 {
-		s.AgeLeft = max(1, time.Duration(t.ageAt-l.now)) * time.Millisecond
+		s.AgeLeft = time.Duration(max(1, t.ageAt-l.now)) * time.Millisecond
 	}
 	for i := range t.ways {
 		if err := l.suspendWay(place, t, i, &s.ways[i]); err != nil {
