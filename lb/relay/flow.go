@@ -44,7 +44,7 @@ func (l *loop) pump(place uint32, t *tunnel, w int) bool {
 		if way.has(over) {
 			return l.settle(place, t)
 		}
-		if budget <= 0 {
+		if budget <= 0 || l.work <= 0 && way.size > 0 {
 			l.later(place, t, w)
 			return true
 		}
@@ -57,6 +57,7 @@ func (l *loop) pump(place uint32, t *tunnel, w int) bool {
 		case onward:
 		}
 		budget -= n
+		l.work -= n
 	}
 }
 
