@@ -275,8 +275,7 @@ type leftover struct {
 }
 
 // leftovers asks the loops. A Wait that has returned comes before the end of what the loop was doing.
-func leftovers(t testing.TB, g *Group) leftover {
-	t.Helper()
+func leftovers(t interface{ Fatal(...any) }, g *Group) leftover {
 	var all leftover
 	for _, l := range g.loops {
 		done := make(chan struct{})
