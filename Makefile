@@ -9,6 +9,9 @@ BENCHSTAT_VERSION  := v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME           ?= 20s
 BENCHCOUNT         ?= 6
 EDGEFLAGS          ?=
+CHAOS_SECONDS      ?= 60
+CHAOS_TUNNELS      ?= 2000
+CHAOS_SEED         ?=
 
 # Tools are built with the Go of go.mod: the linter reads no newer Go than it was built with.
 GO_OF_MODULE := $(shell awk '/^go / {v = "go" $$2} /^toolchain / {v = $$2} END {print v}' go.mod)
@@ -32,7 +35,7 @@ RACE_BINARY  := $(CURDIR)/bin/race/fairlead
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test race fuzz bench bench-edge fmt vet lint check need-go need-tests
+.PHONY: help build demo test race fuzz chaos bench bench-edge fmt vet lint check need-go need-tests
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +60,10 @@ fuzz: need-go ## run each fuzz target for FUZZTIME (20s)
 			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$package; \
 		done; \
 	done
+
+chaos: need-go ## tunnels in trouble for CHAOS_SECONDS (60), CHAOS_TUNNELS (2000) at a time; CHAOS_SEED repeats the choices of a run
+	CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_TUNNELS=$(CHAOS_TUNNELS) CHAOS_SEED=$(CHAOS_SEED) \
+		$(GO) test ./lb/relay -run '^TestChaos$$' -v -count 1 -timeout 30m
 
 bench: need-go $(BENCHSTAT) ## run the benchmarks BENCHCOUNT (6) times and summarize them
 	$(GO) test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./... | tee bin/bench.txt

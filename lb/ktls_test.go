@@ -23,11 +23,8 @@ func TestKernelTLSSuite(t *testing.T) {
 	if !umltest.Inside() {
 		t.Skip("runs in User Mode Linux")
 	}
-	g := startRelay(t, relay.Options{})
-	if support := g.KTLS(); !support.Works {
-		t.Fatalf("this kernel must have it: %v", support.Reason)
-	}
-	h := relaytest.Harness{Adopt: g.Adopt, Wait: g.Wait, TLS: relay.EngineRecord | relay.EngineKTLS, Bulk: relay.EngineKTLS}
+	h := twoRelays(t, relay.Options{})
+	h.TLS, h.Bulk = relay.EngineRecord|relay.EngineKTLS, relay.EngineKTLS
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			down, up := tlsLegs(t, version)

@@ -16,8 +16,8 @@ import (
 
 // TestRelayWithTerminatedLegs runs the relay's suite over the TLS legs that sessions really have.
 func TestRelayWithTerminatedLegs(t *testing.T) {
-	g := startRelay(t, relay.Options{NoKTLS: true})
-	h := relaytest.Harness{Adopt: g.Adopt, Wait: g.Wait, TLS: relay.EngineRecord}
+	h := twoRelays(t, relay.Options{NoKTLS: true})
+	h.TLS = relay.EngineRecord
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			down, up := tlsLegs(t, version)
@@ -27,14 +27,21 @@ func TestRelayWithTerminatedLegs(t *testing.T) {
 	}
 }
 
-func startRelay(t *testing.T, o relay.Options) *relay.Group {
+// twoRelays is a harness whose tunnels can be moved from one group to another.
+func twoRelays(t *testing.T, o relay.Options) relaytest.Harness {
 	t.Helper()
-	g := relay.NewGroup(o)
-	if err := g.Start(); err != nil {
-		t.Fatal(err)
+	var groups [2]*relay.Group
+	for i := range groups {
+		groups[i] = relay.NewGroup(o)
+		if err := groups[i].Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(groups[i].Close)
 	}
-	t.Cleanup(g.Close)
-	return g
+	if support := groups[0].KTLS(); !o.NoKTLS && !support.Works {
+		t.Fatalf("this kernel must seal: %v", support.Reason)
+	}
+	return relaytest.Harness{Adopt: groups[0].Adopt, Wait: relaytest.WaitFor(groups[:]...), Move: relaytest.MoveThrough(groups[:]...)}
 }
 
 // tlsLegs makes client legs and upstream legs as sessions do, whose peers speak one version.

@@ -7,12 +7,13 @@ import (
 	"math"
 	"time"
 
+	"fairlead/lb/sys"
 	"fairlead/lb/termination"
 	"fairlead/tlsterm/record"
 )
 
 // The form of a Suspended in bytes: a version of the form, then what tunnel names, the record states of both legs and
-// what way names of both ways. Numbers are unsigned varints, what has a length of its own is preceded by it.
+// what way names of both ways; behind them, if the kernel seals, what is known of that. Numbers are unsigned varints, what has a length of its own is preceded by it.
 const suspendedVersion = 1
 
 // Bounds of what a suspended tunnel may carry, in bytes for each way.
@@ -49,7 +50,7 @@ func (s *Suspended) AppendBinary(b []byte) ([]byte, error) {
 	if s.bound != nil {
 		return b, ErrBound
 	}
-	out := append(b, suspendedVersion)
+	out := append(b[:len(b):len(b)], suspendedVersion) // b is as it was if this fails
 	out = binary.AppendUvarint(out, s.Ref)
 	for _, d := range []time.Duration{s.IdleLimit, s.FinLimit, s.AgeLeft, s.Idle} {
 		out = binary.AppendUvarint(out, uint64(max(0, d.Milliseconds()))) //nolint:gosec // not negative
@@ -71,6 +72,12 @@ func (s *Suspended) AppendBinary(b []byte) ([]byte, error) {
 		if out, err = s.ways[i].appendBinary(out); err != nil {
 			return b, fmt.Errorf("the way %s: %w", wayNames[i], err)
 		}
+	}
+	if s.kernel {
+		for _, n := range s.meter.meter.Numbers() {
+			out = binary.AppendUvarint(out, n)
+		}
+		out = binary.AppendUvarint(out, s.meter.records)
 	}
 	return out, nil
 }
@@ -178,6 +185,13 @@ func (s *Suspended) read(r *binaryReader) {
 	for i := range s.ways {
 		s.ways[i].read(r)
 	}
+	if s.kernel {
+		var n [6]uint64
+		for i := range n {
+			n[i] = r.number("kernel's count", math.MaxUint64)
+		}
+		s.meter = kernelLeg{meter: sys.KTLSMeterOf(n), records: r.number("count of the kernel's records", math.MaxUint64)}
+	}
 }
 
 func (s *Suspended) setBits(r *binaryReader) {
@@ -242,7 +256,7 @@ func (w *suspendedWay) check(tls bool) error {
 	case has(endOrderly|endBare) && !has(over|sink):
 		return errors.New("it ends and goes on")
 	case has(over) && (len(w.partial) > 0 || len(w.prefix) > 0 || has(buffered)):
-		return errors.New("it has ended and has more to come")
+		return fmt.Errorf("it has ended, and there are %d bytes of records and %d of a prefix to come", len(w.partial), len(w.prefix))
 	case has(shut) && len(w.unsent) > 0:
 		return fmt.Errorf("%d bytes to send to where it has ended", len(w.unsent))
 	case !tls && (len(w.partial) > 0 || has(buffered)):

@@ -44,7 +44,7 @@ func (l *loop) pump(place uint32, t *tunnel, w int) bool {
 		if way.has(over) {
 			return l.settle(place, t)
 		}
-		if budget <= 0 {
+		if budget <= 0 || l.work <= 0 && way.size > 0 {
 			l.later(place, t, w)
 			return true
 		}
@@ -57,6 +57,7 @@ func (l *loop) pump(place uint32, t *tunnel, w int) bool {
 		case onward:
 		}
 		budget -= n
+		l.work -= n
 	}
 }
 
@@ -111,25 +112,26 @@ func (l *loop) stepBytes(place uint32, t *tunnel, w int) (int, outcome) {
 	way := &t.ways[w]
 	b := l.in[:minRead<<way.size]
 	n, err := sys.Recv(int(t.fds[w]), b)
-	if o := l.received(place, t, w, n, err, len(b)); o != onward {
+	if got, o := l.received(place, t, w, n, err, len(b)); !got {
 		return 0, o
 	}
 	return n, l.deliver(place, t, w, b[:n])
 }
 
-// received looks at what a read returned that asked for so many bytes. onward: there are bytes.
-func (l *loop) received(place uint32, t *tunnel, w int, n int, err error, asked int) outcome { //nolint:revive // one of three callers' results, as they are
+// received looks at what a read returned that asked for so many bytes, and reports whether there are bytes. If not, the
+// step has come to o.
+func (l *loop) received(place uint32, t *tunnel, w int, n int, err error, asked int) (got bool, o outcome) { //nolint:revive // one of three callers' results, as they are
 	way := &t.ways[w]
 	switch {
 	case err == sys.ErrWouldBlock: //nolint:errorlint // the very value, on the path of every byte
 		way.clear(readable)
-		return resting
+		return false, resting
 	case err != nil:
-		return l.readFailed(place, t, w, err)
+		return false, l.readFailed(place, t, w, err)
 	case n == 0 && t.tls[w] != 0:
-		return l.readFailed(place, t, w, io.ErrUnexpectedEOF) // FIN, and no close_notify came before it
+		return false, l.readFailed(place, t, w, io.ErrUnexpectedEOF) // FIN, and no close_notify came before it
 	case n == 0:
-		return l.readFailed(place, t, w, io.EOF)
+		return false, l.readFailed(place, t, w, io.EOF)
 	case n < asked && !way.has(hungUp):
 		way.clear(readable) // epoll(7): a stream that gave less than it was asked for has no more
 		if way.size > 0 && n < minRead {
@@ -138,7 +140,7 @@ func (l *loop) received(place uint32, t *tunnel, w int, n int, err error, asked 
 	case n == asked && way.size < sizes:
 		way.size++
 	}
-	return onward
+	return true, onward
 }
 
 // stepRecords reads from a TLS leg, and opens the records that are whole.
@@ -152,7 +154,7 @@ func (l *loop) stepRecords(place uint32, t *tunnel, w int) (int, outcome) {
 		var err error
 		asked := minRead << way.size
 		n, err = sys.Recv(int(t.fds[w]), l.in[k:k+asked])
-		if o := l.received(place, t, w, n, err, asked); o != onward {
+		if got, o := l.received(place, t, w, n, err, asked); !got {
 			return 0, o
 		}
 	}

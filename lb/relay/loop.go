@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +20,7 @@ const (
 	sizes    = 3 // doublings
 	maxRead  = minRead << sizes
 	turnRead = 2 * maxRead // per way and turn, so that bulk tunnels do not starve the others
+	turnWork = 4 << 20     // of all bulk ways together in each half of a turn, so that the others never wait for long
 )
 
 // eventsAtOnce bounds the events of a turn.
@@ -50,6 +52,7 @@ type loop struct {
 	early     []sys.Event // of tunnels that are just being announced
 	ready     []uint32    // place<<1 | way, of ways that have more to do
 	working   []uint32    // the list that ready was in the turn before
+	work      int         // what is left of turnWork
 	buffers   buffers
 	ciphers   ciphers
 	pipes     *pipePool
@@ -110,7 +113,7 @@ func (l *loop) run() {
 
 // turn does everything that there is to do now, within bounds.
 func (l *loop) turn(events []sys.Event) sys.Next {
-	l.now = l.group.clock()
+	l.now, l.work = l.group.clock(), turnWork
 	if early := l.early; len(early) > 0 {
 		l.early = nil
 		for i := range early {
@@ -125,17 +128,7 @@ func (l *loop) turn(events []sys.Event) sys.Next {
 	if l.readMail() {
 		return sys.Stop
 	}
-	l.working, l.ready = l.ready, l.working[:0]
-	for _, id := range l.working {
-		if id == nobody {
-			continue // has ended meanwhile
-		}
-		place, w := id>>1, int(id&1)
-		t := l.tunnels.at(place)
-		t.ways[w].clear(queued)
-		l.pump(place, t, w)
-	}
-	l.working = l.working[:0]
+	l.goOn()
 	l.wheel.advance(l.now, l.expire)
 	if l.sweepAt != 0 && l.now >= l.sweepAt {
 		l.sweep()
@@ -146,6 +139,27 @@ func (l *loop) turn(events []sys.Event) sys.Next {
 	}
 	l.setDeadline()
 	return sys.Park
+}
+
+// goOn pumps the ways that have more to do, those that wait longest first.
+func (l *loop) goOn() {
+	l.work = turnWork
+	l.working, l.ready = l.ready, l.working[:0]
+	done := 0
+	for ; done < len(l.working) && l.work > 0; done++ {
+		id := l.working[done]
+		if id == nobody {
+			continue // has ended meanwhile
+		}
+		place, w := id>>1, int(id&1)
+		t := l.tunnels.at(place)
+		t.ways[w].clear(queued)
+		l.pump(place, t, w)
+	}
+	if left := l.working[done:]; len(left) > 0 {
+		l.ready = slices.Insert(l.ready, 0, left...)
+	}
+	l.working = l.working[:0]
 }
 
 // setDeadline tells the poller when the next timer is due. Most turns change nothing.

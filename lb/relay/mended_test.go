@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -245,4 +246,86 @@ func TestSpareBuffersAreLetGo(t *testing.T) {
 	r.client.reset()
 	r.result(termination.ClientReset)
 	noLeftovers(t, r.group)
+}
+
+// What was read of a record that never came whole goes with the end of its way.
+func TestPartialRecordGoesWithItsEnd(t *testing.T) {
+	r := newRig(t, 0, suite13)
+	r.adopt()
+	r.say(r.backend, "whole")
+	r.hear(r.client, "whole")
+	sealed := r.backend.state.Seal(&r.backend.out, nil, []byte("half"), 0)
+	if _, err := r.backend.conn.Write(sealed[:len(sealed)/2]); err != nil {
+		t.Fatal(err)
+	}
+	for leftovers(t, r.group).lent != 1 {
+		time.Sleep(time.Millisecond)
+	}
+	_ = r.backend.conn.CloseWrite()
+	r.hearEnd(r.client)
+	if left := leftovers(t, r.group); left.lent != 0 {
+		t.Errorf("%d buffers are held for a way that has ended", left.lent)
+	}
+	_ = r.client.closeWrite()
+	r.result(termination.BackendTruncated)
+}
+
+// However many bulk tunnels there are, a turn of the loop moves some megabytes in all: the others wait
+// for the turn's end.
+func TestTurnIsBounded(t *testing.T) {
+	const tunnels, most = 150, 4 * turnWork
+	first := newRig(t, 0, 0)
+	first.adopt()
+	l := first.group.loops[0]
+	var written atomic.Int64
+	gate, entered := make(chan struct{}), make(chan struct{})
+	l.post(func() { close(entered); <-gate })
+	<-entered
+	for range tunnels {
+		spec := Spec{Owner: ownerOf(func(Result) {})}
+		var client, backend *recordPeer
+		spec.Client, client = legOf(t, 0, true)
+		spec.Upstream, backend = legOf(t, 0, false)
+		first.group.Adopt(spec)
+		go func() {
+			for range 1 << 20 / minRead {
+				_, _ = client.Write(make([]byte, minRead))
+				written.Add(minRead)
+			}
+		}()
+		go func() { _, _ = io.Copy(io.Discard, backend) }()
+	}
+	moved := func() (all uint64) {
+		for place := range l.tunnels.next {
+			all += l.tunnels.at(place).ways[up].moved.Load()
+		}
+		return all
+	}
+	done := make(chan uint64)
+	before, largest := uint64(0), uint64(0)
+	var look func()
+	look = func() {
+		now := moved()
+		largest = max(largest, now-before)
+		if before = now; now < tunnels<<20 {
+			l.post(look)
+			return
+		}
+		done <- largest
+	}
+	l.post(look)
+	for written.Load() < tunnels*maxRead {
+		time.Sleep(time.Millisecond)
+	}
+	close(gate)
+	select {
+	case n := <-done:
+		if n > most {
+			t.Errorf("%d KiB in one turn, and %d is the most", n>>10, most>>10)
+		}
+	case <-time.After(patience):
+		t.Error("it is not moved")
+	}
+	first.tunnel.Kill(termination.Killed)
+	first.result(termination.Killed)
 }

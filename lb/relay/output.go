@@ -13,7 +13,7 @@ const (
 	smallRecord = 1369      // what fits one packet over Ethernet, in bytes of payload
 	smallUntil  = 48 << 10  // payload sent in small records
 	rampQuiet   = 1000      // milliseconds
-	sealedBytes = 144 << 10 // room for a whole read in small records: 96 of them at 29 bytes more each
+	sealedBytes = 154 << 10 // room for all that a read and the part of a record before it carry, in small records
 )
 
 // recordSize is the most payload for the next records of a way.

@@ -123,15 +123,21 @@ func (p *recordPeer) keyUpdate(request bool) error {
 
 // closeWrite ends the peer's direction in order.
 func (p *recordPeer) closeWrite() error {
-	if p.state != nil {
-		p.mu.Lock()
-		sealed := p.state.SealCloseNotify(&p.out, nil)
-		p.mu.Unlock()
-		if _, err := p.conn.Write(sealed); err != nil {
-			return err
-		}
+	if err := p.closeNotify(); err != nil {
+		return err
 	}
 	return p.conn.CloseWrite()
+}
+
+func (p *recordPeer) closeNotify() error {
+	if p.state == nil {
+		return nil
+	}
+	p.mu.Lock()
+	sealed := p.state.SealCloseNotify(&p.out, nil)
+	p.mu.Unlock()
+	_, err := p.conn.Write(sealed)
+	return err
 }
 
 func (p *recordPeer) reset() {
@@ -269,8 +275,7 @@ type leftover struct {
 }
 
 // leftovers asks the loops. A Wait that has returned comes before the end of what the loop was doing.
-func leftovers(t testing.TB, g *Group) leftover {
-	t.Helper()
+func leftovers(t interface{ Fatal(...any) }, g *Group) leftover {
 	var all leftover
 	for _, l := range g.loops {
 		done := make(chan struct{})

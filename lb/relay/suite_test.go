@@ -42,7 +42,12 @@ func TestSuite(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			g := start(t, tt.o)
-			relaytest.Run(t, relaytest.Harness{Adopt: g.Adopt, Wait: g.Wait, Pairs: tt.pairs, TLS: relay.EngineStd, Plain: tt.plain})
+			h := relaytest.Harness{Adopt: g.Adopt, Wait: g.Wait, Pairs: tt.pairs, TLS: relay.EngineStd, Plain: tt.plain}
+			if !tt.o.NoLoop {
+				other := start(t, tt.o)
+				h.Wait, h.Move = relaytest.WaitFor(g, other), relaytest.MoveThrough(g, other)
+			}
+			relaytest.Run(t, h)
 		})
 	}
 }

@@ -36,6 +36,16 @@ func NewKTLSMeter(fd int, k *KTLSKeys) (KTLSMeter, error) {
 	return m, err
 }
 
+// Numbers is all that a meter knows, for another process that the socket goes to.
+func (m *KTLSMeter) Numbers() [6]uint64 {
+	return [...]uint64{m.start, m.plain, m.records, m.first, uint64(m.suite), uint64(m.size)}
+}
+
+// KTLSMeterOf is the inverse of Numbers. What it does not know it takes modulo its size.
+func KTLSMeterOf(n [6]uint64) KTLSMeter {
+	return KTLSMeter{start: n[0], plain: n[1], records: n[2], first: n[3], suite: uint16(n[4]), size: uint8(n[5])} //nolint:gosec // as said
+}
+
 // Took notes that the TLS layer took n bytes of plaintext, of control records too.
 func (m *KTLSMeter) Took(n int) { m.plain += uint64(n) }
 

@@ -4,6 +4,7 @@ package relaytest
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"fairlead/lb/relay"
@@ -15,6 +16,9 @@ type Harness struct {
 	// Wait returns when the engine has no tunnel left.
 	Wait  func(context.Context) error
 	Pairs []Pair
+	// Move takes a tunnel out of the engine and back in, as if another process took it over: suspend, through bytes,
+	// resume. nil is for an engine that has no such thing: its suite has no such cases.
+	Move func(relay.Tunnel, relay.Owner) (relay.Tunnel, error)
 	// TLS and Plain are the engines that may move bytes of tunnels with a TLS leg, and of others.
 	TLS, Plain relay.Engines
 	// Bulk are engines that must have moved bytes of a bulk transfer, where the client's leg is TLS.
@@ -54,7 +58,7 @@ func Run(t *testing.T, h Harness) {
 	for _, p := range h.Pairs {
 		t.Run(p.Name(), func(t *testing.T) {
 			warmUp(t, p)
-			for _, c := range cases() {
+			for _, c := range cases(h) {
 				t.Run(c.name, func(t *testing.T) {
 					if c.resets && (p.Client.NoReset || p.Backend.NoReset) {
 						t.Skip("these connections have no RST")
@@ -74,10 +78,10 @@ type testCase struct {
 	run    func(*scene)
 }
 
-func cases() []testCase {
-	var all []testCase
-	for _, group := range [][]testCase{streamCases(), endCases(), breakCases(), stallCases(), timeoutCases(), httpCases()} {
-		all = append(all, group...)
+func cases(h Harness) []testCase {
+	groups := [][]testCase{streamCases(), endCases(), breakCases(), stallCases(), timeoutCases(), httpCases()}
+	if h.Move != nil {
+		groups = append(groups, moveCases())
 	}
-	return all
+	return slices.Concat(groups...)
 }

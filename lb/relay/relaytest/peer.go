@@ -36,5 +36,22 @@ func (p *Peer) Reset() error {
 	return p.conn.Close()
 }
 
+// half writes b, of which the second half of what that is on the wire is sent by rest: half a record with TLS.
+func (p *Peer) half(b []byte) (rest func() error, err error) {
+	leg, ok := p.Leg.(*tlsLeg)
+	if !ok {
+		_, err := p.Write(b[:len(b)/2])
+		return func() error { _, err := p.Write(b[len(b)/2:]); return err }, err
+	}
+	leg.wire.halving = true
+	_, err = p.Write(b)
+	leg.wire.halving = false
+	return func() error {
+		_, err := leg.wire.Write(leg.wire.rest)
+		leg.wire.rest = nil
+		return err
+	}, err
+}
+
 // Truncate ends our direction by FIN alone.
 func (p *Peer) Truncate() error { return p.conn.CloseWrite() }

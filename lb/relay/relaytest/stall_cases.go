@@ -89,7 +89,17 @@ func readerGoesOn(s *scene) {
 		_, err := s.backend.Write(message)
 		written <- errors.Join(err, s.backend.CloseWrite())
 	}()
-	// Until the counter rests the sender runs ahead of a reader that has not begun.
+	s.untilDownRests()
+	s.expect(s.client, message)
+	s.expectEnd(s.client)
+	s.must(<-written)
+	s.must(s.client.CloseWrite())
+	s.moved(s.result(termination.BackendFin), 0, len(message))
+}
+
+// untilDownRests waits for the counter to rest: until then the sender runs ahead of a reader that has not begun.
+func (s *scene) untilDownRests() {
+	s.Helper()
 	var last uint64
 	s.until("the sender is stopped", func() bool {
 		time.Sleep(50 * time.Millisecond)
@@ -98,9 +108,4 @@ func readerGoesOn(s *scene) {
 		last = now
 		return rests
 	})
-	s.expect(s.client, message)
-	s.expectEnd(s.client)
-	s.must(<-written)
-	s.must(s.client.CloseWrite())
-	s.moved(s.result(termination.BackendFin), 0, len(message))
 }

@@ -2,6 +2,7 @@ package relaytest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
@@ -47,8 +48,19 @@ func bulkSize() int {
 }
 
 func bulk(s *scene) {
-	size := bulkSize()
 	s.open(relay.Spec{})
+	s.pourBoth(bulkSize(), func(<-chan struct{}) {})
+	r := s.result(termination.ClientFin, termination.BackendFin)
+	s.moved(r, bulkSize(), bulkSize())
+	if want := s.harness.Bulk; s.pair.Client.TLS && r.Engines&want != want {
+		s.Errorf("engines %v, want %v among them", r.Engines, want)
+	}
+}
+
+// pourBoth sends size bytes each way and checks what arrives, while during runs, which is to return soon after its channel
+// is closed.
+func (s *scene) pourBoth(size int, during func(over <-chan struct{})) {
+	s.Helper()
 	done := make(chan error, 4)
 	for i, way := range [][2]*Peer{{s.client, s.backend}, {s.backend, s.client}} {
 		sent, seed := crc32.New(castagnoli), byte(i)
@@ -67,14 +79,18 @@ func bulk(s *scene) {
 			done <- err
 		}()
 	}
+	over, through := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(through)
+		during(over)
+	}()
+	var errs []error
 	for range 4 {
-		s.must(<-done)
+		errs = append(errs, <-done)
 	}
-	r := s.result(termination.ClientFin, termination.BackendFin)
-	s.moved(r, size, size)
-	if want := s.harness.Bulk; s.pair.Client.TLS && r.Engines&want != want {
-		s.Errorf("engines %v, want %v among them", r.Engines, want)
-	}
+	close(over)
+	<-through
+	s.must(errors.Join(errs...))
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

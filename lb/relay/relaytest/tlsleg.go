@@ -84,6 +84,9 @@ type tlsLeg struct {
 type wire struct {
 	*net.TCPConn
 	ended atomic.Bool // FIN was read
+
+	halving bool   // the second half of what is written first, and all behind it, goes to rest
+	rest    []byte // and is sent when the peer is asked for it
 }
 
 func newTLSLeg(c *net.TCPConn, layer func(net.Conn) *tls.Conn) *tlsLeg {
@@ -97,6 +100,20 @@ func (w *wire) Read(b []byte) (int, error) {
 		w.ended.Store(true)
 	}
 	return n, err
+}
+
+func (w *wire) Write(b []byte) (int, error) {
+	now := b
+	if w.halving {
+		if now = b[:len(b)/2]; len(w.rest) > 0 {
+			now = nil
+		}
+		w.rest = append(w.rest, b[len(now):]...)
+	}
+	if n, err := w.TCPConn.Write(now); err != nil {
+		return n, err
+	}
+	return len(b), nil
 }
 
 // SetWriteDeadline does nothing, for crypto/tls sets five seconds for close_notify, which is not its caller's idea.
