@@ -13,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"fairlead/lb/sys"
 	"fairlead/lb/termination"
 	"fairlead/tlsterm/record"
 )
@@ -88,7 +89,10 @@ func drawSuspended(t *rapid.T) *Suspended {
 		}
 		s.ways[i] = drawWay(t, s.tls[i] != nil)
 	}
-	s.kernel = s.tls[clientLeg] != nil && rapid.Bool().Draw(t, "kernel")
+	if s.kernel = s.tls[clientLeg] != nil && rapid.Bool().Draw(t, "kernel"); s.kernel {
+		n := [6]uint64{rapid.Uint64().Draw(t, "start"), rapid.Uint64().Draw(t, "taken"), 3, rapid.Uint64().Draw(t, "first"), 0x1301, 22}
+		s.meter = kernelLeg{meter: sys.KTLSMeterOf(n), records: rapid.Uint64().Draw(t, "records")}
+	}
 	return s
 }
 
