@@ -110,7 +110,7 @@ func (l *loop) stepPrefix(place uint32, t *tunnel, w int) (int, outcome) {
 // stepBytes reads from a plain leg.
 func (l *loop) stepBytes(place uint32, t *tunnel, w int) (int, outcome) {
 	way := &t.ways[w]
-	b := l.in[:minRead<<way.size]
+	b := l.in[:way.readSize()]
 	n, err := sys.Recv(int(t.fds[w]), b)
 	if got, o := l.received(place, t, w, n, err, len(b)); !got {
 		return 0, o
@@ -152,7 +152,7 @@ func (l *loop) stepRecords(place uint32, t *tunnel, w int) (int, outcome) {
 	}
 	if !way.has(buffered) {
 		var err error
-		asked := minRead << way.size
+		asked := way.readSize()
 		n, err = sys.Recv(int(t.fds[w]), l.in[k:k+asked])
 		if got, o := l.received(place, t, w, n, err, asked); !got {
 			return 0, o
@@ -239,7 +239,8 @@ func (l *loop) stepSplice(place uint32, t *tunnel, w int) (int, outcome) {
 		return 0, onward
 	}
 	pipe := l.lent[way.pipe-1]
-	n, err := pipe.Fill(int(t.fds[w]))
+	asked := minRead << way.size
+	n, err := pipe.Fill(int(t.fds[w]), asked)
 	switch {
 	case err == sys.ErrWouldBlock && !way.has(noSplice): //nolint:errorlint // the very value
 		way.clear(readable)
@@ -265,6 +266,9 @@ func (l *loop) stepSplice(place uint32, t *tunnel, w int) (int, outcome) {
 	if w == down {
 		t.flags &^= mute
 	}
+	if n == asked && way.size < pipeSizes {
+		way.size++
+	}
 	if way.few++; n >= minRead {
 		way.few = 0
 	}
@@ -280,7 +284,7 @@ const fewReads = 8
 // wantsPipe tells whether a way has turned out to be bulk, and could splice.
 func (l *loop) wantsPipe(t *tunnel, w int) bool {
 	way := &t.ways[w]
-	return way.size == sizes && !way.has(noSplice|sink) && !l.group.options.NoSplice && (t.tls[1-w] == 0 || t.kernelSends(1-w)) &&
+	return way.size >= sizes && !way.has(noSplice|sink) && !l.group.options.NoSplice && (t.tls[1-w] == 0 || t.kernelSends(1-w)) &&
 		(w == down || !t.has(bounded))
 }
 

@@ -50,7 +50,7 @@ func (g *Group) KTLS() sys.KTLSSupport { return g.ktls }
 // wantsKernel tells whether the kernel should seal what goes to the client from now on.
 func (l *loop) wantsKernel(t *tunnel, w int) bool {
 	way := &t.ways[w]
-	return w == down && way.size == sizes && l.group.ktls.Works && t.tls[clientLeg] != 0 && !t.has(kernelTx|noKernel) &&
+	return w == down && way.size >= sizes && l.group.ktls.Works && t.tls[clientLeg] != 0 && !t.has(kernelTx|noKernel) &&
 		way.moved.Load() >= kernelAfter
 }
 

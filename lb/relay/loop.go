@@ -16,11 +16,13 @@ import (
 // Sizes in bytes of what a loop reads at a time: small until a way turns out to be bulk, as a reader that stalls keeps
 // one read's worth in memory.
 const (
-	minRead  = 16 << 10
-	sizes    = 3 // doublings
-	maxRead  = minRead << sizes
-	turnRead = 2 * maxRead // per way and turn, so that bulk tunnels do not starve the others
-	turnWork = 4 << 20     // of all bulk ways together in each half of a turn, so that the others never wait for long
+	minRead = 16 << 10
+	sizes   = 3 // doublings; from there on a pipe is used where that is possible
+	maxRead = minRead << sizes
+	// pipeSizes doublings are the most that is spliced at a time.
+	pipeSizes = 6
+	turnRead  = 2 * maxRead // per way and turn, so that bulk tunnels do not starve the others
+	turnWork  = 4 << 20     // of all bulk ways together in each half of a turn, so that the others never wait for long
 )
 
 // eventsAtOnce bounds the events of a turn.

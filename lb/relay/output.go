@@ -126,6 +126,7 @@ func (l *loop) flush(place uint32, t *tunnel, w int) outcome {
 		switch {
 		case err == sys.ErrWouldBlock: //nolint:errorlint // the very value
 			way.set(blocked)
+			way.size -= min(way.size, 1) // a reader that is slow keeps less waiting
 			return resting
 		case err != nil:
 			return l.writeFailed(place, t, w, err)

@@ -66,7 +66,7 @@ type way struct {
 	engines atomic.Uint32
 	pipe    uint16 // borrowed pipe, number+1; 0: none
 	flags   wayFlags
-	size    uint8 // reads are of minRead<<size bytes
+	size    uint8 // reads are of minRead<<size bytes; what is beyond sizes is for pipes
 	few     uint8 // reads in a row that brought little, while splicing
 }
 
@@ -174,3 +174,6 @@ func (t Tunnel) Kill(c termination.Cause) {
 		t.loop.kill(t.place, t.gen, c)
 	}
 }
+
+// readSize is how much is read into a buffer.
+func (w *way) readSize() int { return minRead << min(w.size, sizes) }

@@ -16,7 +16,7 @@ const minPipe = 64 << 10
 // It has one user at a time.
 type Pipe struct {
 	r, w int
-	size int // what a Fill asks for: the pipe's capacity
+	size int // capacity
 	held int // bytes inside
 }
 
@@ -28,10 +28,17 @@ func NewPipe(size int) (*Pipe, error) {
 		return nil, os.NewSyscallError("pipe2", err)
 	}
 	p := &Pipe{r: fds[0], w: fds[1]}
-	// EPERM means that the user has more pipe memory than pipe-user-pages-soft; what the pipe has is good enough, or not.
-	if _, err := unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, size); err != nil && !errors.Is(err, unix.EPERM) {
-		p.Close()
-		return nil, os.NewSyscallError("fcntl F_SETPIPE_SZ", err)
+	for ask := size; ; ask /= 2 {
+		// EPERM means that the user would have more pipe memory than pipe-user-pages-soft, or one over pipe-max-size. A
+		// smaller one may do, or what the pipe has.
+		_, err := unix.FcntlInt(uintptr(p.w), unix.F_SETPIPE_SZ, ask)
+		if err == nil || errors.Is(err, unix.EPERM) && ask < minPipe {
+			break
+		}
+		if !errors.Is(err, unix.EPERM) {
+			p.Close()
+			return nil, os.NewSyscallError("fcntl F_SETPIPE_SZ", err)
+		}
 	}
 	granted, err := unix.FcntlInt(uintptr(p.w), unix.F_GETPIPE_SZ, 0)
 	if err != nil {
@@ -57,15 +64,15 @@ func (p *Pipe) Close() {
 }
 
 // Fill takes what a connection has and fits into the pipe, which must be empty: a full pipe would give EAGAIN like an
-// idle connection does. 0 is the peer's FIN, ErrWouldBlock that there is nothing now. After any error the pipe is
+// idle connection does; most bounds how much. 0 is the peer's FIN, ErrWouldBlock that there is nothing now. After any error the pipe is
 // empty and no byte is lost. The connection must not block (O_NONBLOCK).
 //
-// Less than the pipe's size does not mean that no more is there: small packets use a page of the pipe each.
-func (p *Pipe) Fill(fd int) (int, error) {
+// Less than was asked for does not mean that no more is there: small packets use a page of the pipe each.
+func (p *Pipe) Fill(fd, most int) (int, error) {
 	if p.held != 0 {
 		return 0, fmt.Errorf("splice into a pipe that holds %d bytes: %w", p.held, unix.EINVAL)
 	}
-	n, err := splice(fd, p.w, p.size)
+	n, err := splice(fd, p.w, min(most, p.size))
 	p.held = n
 	return n, err
 }

@@ -61,7 +61,7 @@ func ready(t *testing.T, fd int, events int16) {
 // pump splices until the source ends.
 func (p *splicePath) pump(t *testing.T) error {
 	for {
-		n, err := p.pipe.Fill(p.src)
+		n, err := p.pipe.Fill(p.src, 1<<20)
 		switch {
 		case errors.Is(err, ErrWouldBlock):
 			ready(t, p.src, unix.POLLIN)
@@ -131,7 +131,7 @@ func TestSpliceLosesNothing(t *testing.T) {
 
 func TestSpliceWithoutBytes(t *testing.T) {
 	p := newPath(t, "127.0.0.1:0", "127.0.0.1:0")
-	if _, err := p.pipe.Fill(p.src); !errors.Is(err, ErrWouldBlock) || p.pipe.Held() != 0 {
+	if _, err := p.pipe.Fill(p.src, 1<<20); !errors.Is(err, ErrWouldBlock) || p.pipe.Held() != 0 {
 		t.Errorf("error %v with %d bytes held", err, p.pipe.Held())
 	}
 }
@@ -142,10 +142,10 @@ func TestSpliceRefusesAFullPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready(t, p.src, unix.POLLIN)
-	if n, err := p.pipe.Fill(p.src); n != 1 || err != nil {
+	if n, err := p.pipe.Fill(p.src, 1<<20); n != 1 || err != nil {
 		t.Fatalf("fill: %d, %v", n, err)
 	}
-	if _, err := p.pipe.Fill(p.src); !IsUnsupported(err) {
+	if _, err := p.pipe.Fill(p.src, 1<<20); !IsUnsupported(err) {
 		t.Errorf("second fill: %v", err)
 	}
 	if n, err := p.pipe.Drain(p.dst); n != 1 || err != nil {
@@ -159,7 +159,7 @@ func TestPipeUnload(t *testing.T) {
 		t.Fatal(err)
 	}
 	ready(t, p.src, unix.POLLIN)
-	n, err := p.pipe.Fill(p.src)
+	n, err := p.pipe.Fill(p.src, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestSpliceErrorsAreErrnos(t *testing.T) {
 	_ = p.in.(*net.TCPConn).SetLinger(0)
 	p.in.Close()
 	ready(t, p.src, unix.POLLIN)
-	if _, err := p.pipe.Fill(p.src); !IsReset(err) {
+	if _, err := p.pipe.Fill(p.src, 1<<20); !IsReset(err) {
 		t.Errorf("fill after RST: %v", err)
 	}
 }
