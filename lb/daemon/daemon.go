@@ -62,6 +62,7 @@ func New(c *config.Config, log *zap.Logger) (*Daemon, error) {
 	d := &Daemon{log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: group, watched: p.watched, pools: p.pools}
 	slots := lb.NewSlots(sessions)
 	d.log.Info("limits", zap.Int("sessions", sessions), zap.Int("relay_descriptors", group.Descriptors()))
+	d.logKernel()
 	for _, spec := range p.frontends {
 		listeners, err := bind(spec.binds, spec.shards, spec.socket)
 		if err != nil {
@@ -79,6 +80,19 @@ func New(c *config.Config, log *zap.Logger) (*Daemon, error) {
 func Check(c *config.Config) error {
 	_, err := prepare(c)
 	return err
+}
+
+// logKernel says whether the kernel can seal, and if not why: nobody would notice otherwise.
+func (d *Daemon) logKernel() {
+	support := d.relay.KTLS()
+	fields := []zap.Field{zap.Bool("works", support.Works)}
+	if support.Works {
+		fields = append(fields, zap.Bool("rekey", support.Rekey))
+	}
+	if support.Reason != nil {
+		fields = append(fields, zap.NamedError("reason", support.Reason))
+	}
+	d.log.Info("kernel TLS", fields...)
 }
 
 // openRelay divides the descriptor limit: some for listeners, files and the runtime, some for the relay, and two for

@@ -176,6 +176,9 @@ func TestRelayDescriptors(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e := startEdge(t, oneHTTP("", "", deadAddr(t))+"relay: {"+tc.relay+"}\n")
+			if kernel := e.logs.FilterMessage("kernel TLS").All(); len(kernel) != 1 {
+				t.Errorf("%d lines say whether the kernel can seal", len(kernel))
+			}
 			lines := e.logs.FilterMessage("limits").All()
 			if len(lines) != 1 || lines[0].ContextMap()["relay_descriptors"] != tc.want {
 				t.Errorf("lines %v, want %d descriptors", lines, tc.want)

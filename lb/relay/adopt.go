@@ -16,11 +16,14 @@ type parts struct {
 	tls   [2]*record.Handover // nil: the leg is plain
 }
 
+// errTooMuch says that a leg has read on while nobody asked it for what it had read.
+var errTooMuch = errors.New("a TLS leg brings more bytes than a loop takes at a time")
+
 // errClientLeg says that a client leg broke its word. It has failed since, or was closed.
 var errClientLeg = errors.New("the client leg cannot be taken apart, although it said so")
 
-// takeApart takes both legs apart, or none: a leg over crypto/tls may be one that cannot be, and why says so. An error means that what
-// was taken apart cannot be used, and is in p to be closed.
+// takeApart takes both legs apart, or none: a leg over crypto/tls may be one that cannot be, and why says so. An error
+// means that what was taken apart cannot be used, and is in p to be closed.
 func (g *Group) takeApart(s *Spec) (p parts, why string, err error) {
 	legs := [2]Leg{s.Client, s.Upstream}
 	for _, leg := range legs {
@@ -121,6 +124,11 @@ func (l *loop) abandon(place uint32, t *tunnel) {
 
 // install takes the descriptors and the record states into the slabs. On error nothing of it stays.
 func (l *loop) install(t *tunnel, p parts) error {
+	for _, h := range p.tls {
+		if h != nil && len(h.Ciphertext) > len(l.in) {
+			return errTooMuch
+		}
+	}
 	for i, c := range p.conns {
 		fd, err := sys.Take(c)
 		if err != nil {

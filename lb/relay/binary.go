@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"fairlead/lb/sys"
@@ -50,7 +51,7 @@ func (s *Suspended) AppendBinary(b []byte) ([]byte, error) {
 	if s.bound != nil {
 		return b, ErrBound
 	}
-	out := append(b[:len(b):len(b)], suspendedVersion) // b is as it was if this fails
+	out := append(slices.Clip(b), suspendedVersion) // b is as it was if this fails
 	out = binary.AppendUvarint(out, s.Ref)
 	for _, d := range []time.Duration{s.IdleLimit, s.FinLimit, s.AgeLeft, s.Idle} {
 		out = binary.AppendUvarint(out, uint64(max(0, d.Milliseconds()))) //nolint:gosec // not negative

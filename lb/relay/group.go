@@ -77,10 +77,10 @@ func NewGroup(o Options) *Group {
 // Start opens and starts the event loops: three descriptors and a goroutine each. Close ends them. Without Start, as after
 // an error, all tunnels are left to EngineStd.
 func (g *Group) Start() error {
+	g.probeKTLS()
 	if g.options.NoLoop {
 		return nil
 	}
-	g.probeKTLS()
 	var loops []*loop
 	for range g.options.Loops {
 		l, err := newLoop(g)

@@ -37,7 +37,7 @@ type kernelLeg struct {
 
 // probeKTLS finds out what the kernel can seal.
 func (g *Group) probeKTLS() {
-	if g.options.NoKTLS || g.options.NoRecord {
+	if g.options.NoKTLS || g.options.NoRecord || g.options.NoLoop {
 		g.ktls.Reason = fmt.Errorf("switched off: %w", sys.ErrKTLSAbsent)
 		return
 	}

@@ -204,7 +204,7 @@ func newSocketConn(fd int, remote netip.AddrPort) (*Conn, error) {
 		err = s.SetDeadline(time.Time{}) // fails if Go's poller did not take it
 	}
 	if err != nil {
-		_ = s.File.Close()
+		_ = s.Close()
 		return nil, err
 	}
 	return newConn(s, raw), nil
