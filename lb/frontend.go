@@ -103,6 +103,7 @@ type Frontend struct {
 	open       atomic.Int64
 	arrived    atomic.Uint64
 	causes     [termination.Count]atomic.Uint64
+	engines    [relay.EngineCount]atomic.Uint64
 	mismatches every
 	acceptLogs every
 	fullLogs   every
@@ -163,6 +164,17 @@ func (f *Frontend) Addrs() []net.Addr {
 
 // EndedBy returns how many sessions ended with c.
 func (f *Frontend) EndedBy(c termination.Cause) uint64 { return f.causes[c].Load() }
+
+// MovedBy returns how many tunnels have ended whose bytes an engine has moved, alone or among others.
+func (f *Frontend) MovedBy(e relay.Engines) uint64 {
+	var n uint64
+	for i := range f.engines {
+		if e&(1<<i) != 0 {
+			n += f.engines[i].Load()
+		}
+	}
+	return n
+}
 
 // Open returns the number of sessions, arrivals and tunnels.
 func (f *Frontend) Open() int { return int(f.open.Load()) }
@@ -332,7 +344,14 @@ func (f *Frontend) arrivalTimeout() time.Duration {
 	return f.opts.HandshakeTimeout
 }
 
-func (f *Frontend) count(c termination.Cause) { f.causes[c].Add(1) }
+func (f *Frontend) count(r relay.Result) {
+	f.causes[r.Cause].Add(1)
+	for i := range f.engines {
+		if r.Engines&(1<<i) != 0 {
+			f.engines[i].Add(1)
+		}
+	}
+}
 
 // backoff grows the pause between failed accepts.
 type backoff struct{ last time.Duration }

@@ -213,7 +213,7 @@ func (s *session) finish(r relay.Result) {
 
 // finish is the end of a session: counters, the session line, the slot.
 func (f *Frontend) finish(a *facts, r relay.Result) {
-	f.count(r.Cause)
+	f.count(r)
 	f.logEnd(a, r)
 	f.leave()
 }

@@ -77,6 +77,15 @@ func TestRelaySwitches(t *testing.T) {
 			if s := e.session(0); s["engine"] != tc.want {
 				t.Errorf("engine %v, want %s (session %v)", s["engine"], tc.want, s)
 			}
+			for _, engine := range []relay.Engines{relay.EngineCopy, relay.EngineSplice, relay.EngineRecord, relay.EngineKTLS, relay.EngineStd} {
+				want := uint64(0)
+				if engine.String() == tc.want {
+					want = 1
+				}
+				if got := e.d.Frontends()[0].MovedBy(engine); got != want {
+					t.Errorf("%d tunnels were moved by %v, want %d", got, engine, want)
+				}
+			}
 		})
 	}
 }

@@ -14,6 +14,9 @@ const (
 	EngineStd                        // a goroutine a direction, over crypto/tls or whatever else the legs are
 )
 
+// EngineCount is the number of engines; engine i is 1<<i.
+const EngineCount = len(words)
+
 // words in the order of the constants; they stand in the log and in metrics.
 var words = [...]string{"copy", "splice", "record", "ktls", "std"}
 
