@@ -1,5 +1,7 @@
 package tlsterm
 
+import "fairlead/tlsterm/record"
+
 // alert is an AlertDescription (RFC 8446, section 6).
 type alert int16
 
@@ -14,41 +16,9 @@ const (
 	noApplicationProtocol alert = 120
 )
 
-var alertNames = map[alert]string{
-	0:                     "close_notify",
-	10:                    "unexpected_message",
-	20:                    "bad_record_mac",
-	22:                    "record_overflow",
-	handshakeFailure:      "handshake_failure",
-	badCertificate:        "bad_certificate",
-	43:                    "unsupported_certificate",
-	44:                    "certificate_revoked",
-	45:                    "certificate_expired",
-	certificateUnknown:    "certificate_unknown",
-	47:                    "illegal_parameter",
-	unknownCA:             "unknown_ca",
-	49:                    "access_denied",
-	50:                    "decode_error",
-	51:                    "decrypt_error",
-	protocolVersion:       "protocol_version",
-	71:                    "insufficient_security",
-	internalError:         "internal_error",
-	86:                    "inappropriate_fallback",
-	90:                    "user_canceled",
-	100:                   "no_renegotiation",
-	109:                   "missing_extension",
-	110:                   "unsupported_extension",
-	112:                   "unrecognized_name",
-	113:                   "bad_certificate_status_response",
-	115:                   "unknown_psk_identity",
-	116:                   "certificate_required",
-	noApplicationProtocol: "no_application_protocol",
-	121:                   "ech_required",
-}
-
 // name is "unknown" for numbers without a name, which a peer can choose freely.
 func (a alert) name() string {
-	if n, ok := alertNames[a]; ok {
+	if n := record.Alert(a).Name(); n != "" { //nolint:gosec // noAlert becomes a number without a name
 		return n
 	}
 	return "unknown"

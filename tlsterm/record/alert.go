@@ -56,11 +56,15 @@ var alertNames = map[Alert]string{
 	115:                    "unknown_psk_identity",
 	116:                    "certificate_required",
 	120:                    "no_application_protocol",
+	121:                    "ech_required",
 }
 
-// String is the name of the alert as the RFCs have it, or its number.
+// Name is the name of the alert as the RFCs have it; "" if it has none.
+func (a Alert) Name() string { return alertNames[a] }
+
+// String is the name of the alert, or its number.
 func (a Alert) String() string {
-	if name, ok := alertNames[a]; ok {
+	if name := a.Name(); name != "" {
 		return name
 	}
 	return fmt.Sprintf("alert %d", uint8(a))
