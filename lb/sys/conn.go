@@ -27,7 +27,6 @@ type stream interface {
 	net.Conn
 	syscall.Conn
 	CloseWrite() error
-	CloseRead() error
 }
 
 // transfer is one direction's call.

@@ -241,8 +241,3 @@ func (s *socketFile) LocalAddr() net.Addr {
 
 // CloseWrite sends FIN.
 func (s *socketFile) CloseWrite() error { return control(s.File, ShutdownWrite) }
-
-// CloseRead makes reads give the end.
-func (s *socketFile) CloseRead() error {
-	return control(s.File, func(fd int) error { return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_RD)) })
-}
