@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -13,7 +14,16 @@ import (
 const heapFloor = 32 << 20
 
 // raiseFloor is done once a process, however many daemons there are in it.
-var raiseFloor = sync.OnceValue(func() []byte { return make([]byte, heapFloor) })
+var raiseFloor = sync.OnceValue(func() []byte {
+	if !mayRaise(os.Getenv("GOGC"), debug.SetMemoryLimit(-1)) {
+		return nil
+	}
+	return make([]byte, heapFloor)
+})
+
+// mayRaise tells whether the pacing of the collector is ours to decide: not where the operator has, by GOGC, or by a
+// GOMEMLIMIT (in bytes) of which the floor would be a large part.
+func mayRaise(gogc string, memoryLimit int64) bool { return gogc == "" && memoryLimit >= 16*heapFloor }
 
 // What arrivals needed is given back to the system when they have become rare: the collector alone would keep it
 // until the next ones come, and after a storm of reconnects that is a lot of nothing per idle tunnel.

@@ -1,6 +1,28 @@
 package daemon
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
+
+func TestMayRaise(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		gogc  string
+		limit int64
+		want  bool
+	}{
+		{"nothing is set", "", math.MaxInt64, true},
+		{"GOGC", "50", math.MaxInt64, false},
+		{"GOGC off", "off", math.MaxInt64, false},
+		{"a small GOMEMLIMIT", "", 128 << 20, false},
+		{"a large GOMEMLIMIT", "", 4 << 30, true},
+	} {
+		if got := mayRaise(tt.gogc, tt.limit); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
 
 func TestTrimmer(t *testing.T) {
 	var q trimmer
