@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 
 	"fairlead/lb/sys"
@@ -13,9 +14,9 @@ import (
 // It costs a connection 4 KB in the kernel, for good, so others do without.
 const (
 	kernelAfter = 1 << 20 // bytes that have gone to the client, and the last reads were large
-	// kernelRecords is the number of records after which the keys are changed, well below what AES-GCM stands (RFC 8446
-	// section 5.5: 2^24.5). Records are counted by an upper bound.
-	kernelRecords = 1 << 23
+	// kernelRecords is the number of records after which the keys are changed, as the record layer does: below 2^24, where
+	// AES-GCM stands 2^24.5 (RFC 8446 section 5.5).
+	kernelRecords = 1<<24 - 1<<16
 	// spliceRecord is the least payload in bytes of a record that splice(2) makes, but for the last: the kernel ends one
 	// when it has 17 fragments, which are seldom as small as this makes them.
 	spliceRecord = 1 << 10
@@ -32,7 +33,7 @@ var closeNotify = []byte{1, 0} // warning, close_notify (RFC 8446 section 6)
 // kernelLeg is a client leg whose records the kernel seals.
 type kernelLeg struct {
 	meter   sys.KTLSMeter
-	records uint64 // sealed since the keys are in use, at most
+	records uint64 // sealed since the keys are in use, at most; the kernel is asked for the truth when that is many
 }
 
 // probeKTLS finds out what the kernel can seal.
@@ -77,6 +78,7 @@ func (l *loop) handToKernel(place uint32, t *tunnel) {
 		t.flags |= noKernel // an attached socket without keys is as it was before
 		return
 	}
+	leg.records = keys.Seq
 	t.flags |= kernelTx
 	l.kernel[place] = leg
 }
@@ -134,9 +136,21 @@ func (l *loop) turnKeys(place uint32, t *tunnel) outcome {
 	return onward
 }
 
-// keysDue tells whether the kernel's keys are to be turned.
+// keysDue tells whether the kernel's keys are to be turned. TLS 1.2 has no way to.
 func (l *loop) keysDue(place uint32, t *tunnel) bool {
-	return l.states.at(t.tls[clientLeg]-1).Owes() || l.kernel[place].records >= kernelRecords
+	s, leg := l.states.at(t.tls[clientLeg]-1), l.kernel[place]
+	if s.Owes() {
+		return true
+	}
+	info := s.Info()
+	if leg.records < kernelRecords || info.Version != tls.VersionTLS13 {
+		return false
+	}
+	if seq, err := sys.KTLSTxSeq(int(t.fds[clientLeg]), info.Suite); err == nil {
+		leg.records = seq // each key begins at 0
+	}
+	_, ended := s.Closed()
+	return !ended && leg.records >= kernelRecords
 }
 
 // closeKernel sends close_notify through the kernel and sees everything out: shutting down before would cut a record.

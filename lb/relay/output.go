@@ -167,8 +167,8 @@ func (l *loop) flush(place uint32, t *tunnel, w int) outcome {
 // payOwed sends the answer to a KeyUpdate, unless it has to wait for what is to be sent before.
 func (l *loop) payOwed(place uint32, t *tunnel, w int) outcome {
 	dst := 1 - w
-	if t.tls[dst] == 0 || t.ways[w].has(shut|blocked) {
-		return onward
+	if t.tls[dst] == 0 || t.ways[w].has(shut|blocked) || t.has(closing) {
+		return onward // to a tunnel that ends no data will come, so new keys have nothing to protect
 	}
 	if t.kernelSends(dst) {
 		if !l.keysDue(place, t) {

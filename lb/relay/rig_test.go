@@ -291,7 +291,7 @@ func leftovers(t interface{ Fatal(...any) }, g *Group) leftover {
 				all.spare += len(s)
 			}
 			all.ciphers += l.ciphers.lent
-			all.beside += len(l.extras) + len(l.errs) + len(l.bounds) + len(l.prefixes)
+			all.beside += len(l.extras) + len(l.errs) + len(l.bounds) + len(l.prefixes) + len(l.kernel)
 			for _, id := range append(l.ready, l.working...) {
 				if id != nobody {
 					all.queued++
