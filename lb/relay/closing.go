@@ -267,15 +267,15 @@ func (l *loop) stop(place uint32, t *tunnel, c termination.Cause, err error) out
 	return resting
 }
 
+// waits tells whether a way has bytes that its destination has not taken.
+func (l *loop) waits(way *way) bool { return way.held != 0 || l.piped(way) }
+
 // conclude closes a tunnel when nothing waits to be sent any more, and reports whether it is still there.
 func (l *loop) conclude(place uint32, t *tunnel) bool {
 	for w := range t.ways {
 		way := &t.ways[w]
-		if way.held != 0 || way.pipe != 0 && l.lent[way.pipe-1].Held() > 0 {
-			continue
-		}
 		switch dst := 1 - w; {
-		case t.tls[dst] == 0 || way.has(shut):
+		case l.waits(way) || t.tls[dst] == 0 || way.has(shut):
 		case t.kernelSends(dst):
 			if l.closeKernel(place, t) == gone {
 				return false
@@ -286,7 +286,7 @@ func (l *loop) conclude(place uint32, t *tunnel) bool {
 	}
 	for w := range t.ways {
 		way := &t.ways[w]
-		if way.held != 0 || way.has(draining|blocked) && !way.has(shut) || way.pipe != 0 && l.lent[way.pipe-1].Held() > 0 {
+		if l.waits(way) || way.has(draining|blocked) && !way.has(shut) {
 			if t.closeAt == 0 {
 				t.closeAt = l.now + l.group.timing.moment.Milliseconds()
 				l.arm(place, t)

@@ -309,6 +309,9 @@ func (l *loop) borrowPipe(way *way) bool {
 	return true
 }
 
+// piped tells whether there are bytes in a way's pipe.
+func (l *loop) piped(way *way) bool { return way.pipe != 0 && l.lent[way.pipe-1].Held() > 0 }
+
 func (l *loop) returnPipe(way *way) {
 	if way.pipe == 0 {
 		return

@@ -117,7 +117,7 @@ func (l *loop) count(t *tunnel, way *way, payload int) {
 // flush sends what waits. onward: nothing waits any more.
 func (l *loop) flush(place uint32, t *tunnel, w int) outcome {
 	way := &t.ways[w]
-	for way.pipe != 0 && l.lent[way.pipe-1].Held() > 0 {
+	for l.piped(way) {
 		if way.has(blocked) {
 			return resting
 		}

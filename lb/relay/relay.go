@@ -36,8 +36,8 @@ type Leg interface {
 	SetWriteDeadline(t time.Time) error
 }
 
-// Ends of a direction whose sender goes on; see Bound. What came so far was all that belongs to the stream; the engine drops the
-// rest, which it goes on reading so that closing is no RST.
+// Ends of a direction whose sender goes on; see Bound. What came so far was all that belongs to the stream; the engine
+// drops the rest, which it goes on reading so that closing is no RST.
 var (
 	// ErrOver ends the direction like io.EOF: the end is passed on.
 	ErrOver = errors.New("the stream is over")

@@ -2,6 +2,7 @@ package sys
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -129,10 +130,9 @@ func zoneID(a netip.Addr) uint32 {
 
 // startConnect is connect(2).
 func startConnect(fd int, to netip.AddrPort) error {
-	port := to.Port()<<8 | to.Port()>>8 // network byte order on little-endian machines
-	if *(*byte)(unsafe.Pointer(&[]uint16{1}[0])) == 0 {
-		port = to.Port()
-	}
+	var network [2]byte
+	binary.BigEndian.PutUint16(network[:], to.Port())
+	port := binary.NativeEndian.Uint16(network[:])
 	var errno unix.Errno
 	if a := to.Addr().Unmap(); a.Is4() {
 		s := unix.RawSockaddrInet4{Family: unix.AF_INET, Port: port, Addr: a.As4()}
