@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -70,16 +72,45 @@ func (e *edge) awaitOpen(t *testing.T, n int) {
 	e.await(t, n, "session open", func(logLine) bool { return true })
 }
 
-// awaitRefusal waits until nobody accepts at an address.
+// awaitRefusal waits until nobody listens at an address, and sees that connections are refused then. It does not try before:
+// an attempt that is still accepted is a session of the edge, which counts them.
 func awaitRefusal(t *testing.T, address string) {
 	t.Helper()
-	eventually(t, "the edge accepts no more", func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the edge listens no more", func() bool { return !listening(t, port) })
+	conn, err := net.Dial("tcp", address)
+	if err == nil {
+		_ = conn.Close()
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("connect to an edge that is stopping: %v, want a refusal", err)
+	}
+}
+
+// listening tells whether a socket of this machine listens on a port (proc_net_tcp in proc(5)).
+func listening(t *testing.T, port string) bool {
+	t.Helper()
+	const state, local, listen = 3, 1, "0A"
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		sockets, err := os.ReadFile(file)
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // tcp6 is not there without IPv6
+			t.Fatal(err)
 		}
-		return errors.Is(err, syscall.ECONNREFUSED)
-	})
+		for line := range strings.Lines(string(sockets)) {
+			fields := strings.Fields(line)
+			if len(fields) > state && fields[state] == listen && strings.HasSuffix(fields[local], fmt.Sprintf(":%04X", n)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // witness is a running ws-witness.js.
@@ -129,7 +160,6 @@ func TestStopClosesTunnelsPolitely(t *testing.T) {
 	if end := e.logged("shut down"); len(end) != 1 || end[0].Closed != 3 || end[0].Ended != 0 || end[0].Left != 0 {
 		t.Errorf("the edge says of its end %+v, want 3 tunnels closed", end)
 	}
-	// The attempts of awaitRefusal that came through are sessions too.
 	for _, l := range e.await(t, 3, "session", func(l logLine) bool { return l.Status == http.StatusSwitchingProtocols }) {
 		if l.Cause != "us_shutdown" {
 			t.Errorf("a session ended with %s, want us_shutdown", l.Cause)
