@@ -25,8 +25,10 @@ type session struct {
 	tls    tlsterm.State   // zero without termination
 	ctx    context.Context // ends when the arrival must: shutdown, or a client that left
 	cancel context.CancelCauseFunc
-	// uninterrupt takes interrupt off ctx; false means that it runs or has run.
+	// uninterrupt takes interrupt off ctx; false means that it runs, will run, or has run.
 	uninterrupt func() bool
+	refusing    sync.Mutex
+	refused     bool // under refusing: the deadlines are those of an answer, and interrupt comes too late
 
 	destination netip.AddrPort // the client's target, as the PROXY header tells or as the socket does
 
@@ -132,8 +134,23 @@ func (s *session) arrive() error {
 	return s.adopt()
 }
 
-// interrupt unblocks whatever the arrival is waiting for at the client.
-func (s *session) interrupt() { _ = s.raw.SetDeadline(aLongTimeAgo) }
+// interrupt unblocks whatever the arrival is waiting for at the client. It has a goroutine of its own, and what interrupts the
+// other leg another: by the time it runs the arrival may have ended through that one.
+func (s *session) interrupt() {
+	s.refusing.Lock()
+	defer s.refusing.Unlock()
+	if !s.refused {
+		_ = s.raw.SetDeadline(aLongTimeAgo)
+	}
+}
+
+// reopen drops the deadlines that interrupt or an expired phase left behind, for good: there is an answer to send.
+func (s *session) reopen() {
+	s.refusing.Lock()
+	defer s.refusing.Unlock()
+	s.refused = true
+	_ = s.raw.SetDeadline(time.Time{})
+}
 
 // interruptLeg unblocks whatever the arrival is waiting for at the backend.
 func interruptLeg(l relay.Leg) {
@@ -176,7 +193,7 @@ func (s *session) refuse(e *ending) {
 		leg = relay.NewConnLeg(s.raw)
 	}
 	if e.answer != nil && s.mayAnswer(e.cause) {
-		_ = s.raw.SetDeadline(time.Time{})             // drop what interrupt or an expired phase left behind
+		s.reopen()
 		_ = sendAnswer(leg, e.answer, s.head.headOnly) // the client may be gone; the cause is known already
 	}
 	if s.downBytes > 0 {
