@@ -78,6 +78,7 @@ func (l *loop) adopt(s *Spec, p parts) Tunnel {
 	t := l.tunnels.at(place)
 	t.reset(s, l.group.clock())
 	t.owner = owner
+	t.label.Store(labelOf(owner, s.Tag))
 	if err := l.install(t, p); err != nil {
 		l.mu.Lock()
 		l.tunnels.give(place)

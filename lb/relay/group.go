@@ -186,6 +186,23 @@ func (g *Group) Each(f func(Tunnel) bool) {
 	}
 }
 
+// Select returns the tunnels there are now whose owner and tag f wants, in no order. f must be quick and must not call the
+// group.
+func (g *Group) Select(f func(o Owner, tag uint32) bool) []Tunnel {
+	var list []Tunnel
+	g.mu.Lock()
+	for t := range g.std {
+		if f(t.spec.Owner, t.spec.Tag) {
+			list = append(list, Tunnel{std: t})
+		}
+	}
+	g.mu.Unlock()
+	for _, l := range g.loops {
+		list = l.selected(list, f)
+	}
+	return list
+}
+
 // KillAll kills the tunnels there are now; see Tunnel.Kill.
 func (g *Group) KillAll(c termination.Cause) {
 	for _, t := range g.snapshot() {
@@ -232,16 +249,7 @@ func (g *Group) Wait(ctx context.Context) error {
 }
 
 func (g *Group) snapshot() []Tunnel {
-	g.mu.Lock()
-	list := make([]Tunnel, 0, len(g.std))
-	for t := range g.std {
-		list = append(list, Tunnel{std: t})
-	}
-	g.mu.Unlock()
-	for _, l := range g.loops {
-		list = append(list, l.each()...)
-	}
-	return list
+	return g.Select(func(Owner, uint32) bool { return true })
 }
 
 // ended is called when a tunnel's Ended has returned, or the tunnel has gone elsewhere.

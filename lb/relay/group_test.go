@@ -57,3 +57,53 @@ func TestWaitAfterEnd(t *testing.T) {
 		<-waited
 	})
 }
+
+// TestSelect: whoever looks for tunnels finds them by owner and tag, whatever moves them, and after they were suspended.
+func TestSelect(t *testing.T) {
+	g := NewGroup(Options{Loops: 2, NoKTLS: true})
+	if err := g.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan Result, 8)
+	ours, others := ownerOf(func(r Result) { ended <- r }), ownerOf(func(r Result) { ended <- r })
+	adopt := func(o Owner, tag uint32) Tunnel {
+		client, _ := legOf(t, 0, false)
+		upstream, _ := legOf(t, 0, true)
+		return g.Adopt(Spec{Client: client, Upstream: upstream, Owner: o, Tag: tag})
+	}
+	fake := g.Adopt(Spec{Client: newFakeLeg(t), Upstream: newFakeLeg(t), Owner: ours, Tag: 7})
+	one, two, foreign := adopt(ours, 7), adopt(ours, 8), adopt(others, 7)
+	check := func(what string, f func(Owner, uint32) bool, want ...Tunnel) {
+		t.Helper()
+		got := map[Tunnel]bool{}
+		for _, x := range g.Select(f) {
+			got[x] = true
+		}
+		for _, x := range want {
+			if !got[x] {
+				t.Errorf("%s: one is not found", what)
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s: %d are found, not %d", what, len(got), len(want))
+		}
+	}
+	byTag := func(o Owner, tag uint32) bool { return tag == 7 }
+	check("tag", byTag, fake, one, foreign)
+	check("owner", func(o Owner, _ uint32) bool { return o == Owner(ours) }, fake, one, two)
+	s, err := g.Suspend(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("while one is suspended", byTag, fake, foreign)
+	if one, err = g.Resume(s, ours); err != nil {
+		t.Fatal(err)
+	}
+	check("resumed", byTag, fake, one, foreign)
+	g.KillAll(termination.Killed)
+	if err := g.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("none", byTag)
+	g.Close()
+}

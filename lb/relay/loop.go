@@ -358,15 +358,26 @@ func (t *tunnel) engines() Engines {
 	return Engines(t.ways[up].engines.Load() | t.ways[down].engines.Load()) //nolint:gosec // a set of five
 }
 
-// each returns the tunnels that there are. It may be called from any goroutine.
-func (l *loop) each() []Tunnel {
+// selected appends the tunnels whose owner and tag f wants. It may be called from any goroutine.
+func (l *loop) selected(list []Tunnel, f func(o Owner, tag uint32) bool) []Tunnel {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	var all []Tunnel
-	for place := range l.tunnels.next {
-		if gen := l.tunnels.at(place).gen.Load(); gen&1 == 1 {
-			all = append(all, Tunnel{loop: l, place: place, gen: gen})
+	places := l.tunnels.next
+	l.mu.Unlock()
+	owners := *l.group.owners.Load()
+	for place := range places {
+		t := l.tunnels.at(place)
+		gen := t.gen.Load()
+		if gen&1 == 0 {
+			continue
+		}
+		label := t.label.Load()
+		number := int(label >> labelTag)
+		if number >= len(owners) || t.gen.Load() != gen {
+			continue // a tunnel that came meanwhile, perhaps of an owner that did
+		}
+		if f(owners[number], uint32(label)) { //nolint:gosec // the tag is what is cut off
+			list = append(list, Tunnel{loop: l, place: place, gen: gen})
 		}
 	}
-	return all
+	return list
 }

@@ -109,6 +109,7 @@ type Spec struct {
 
 	Owner Owner
 	Ref   uint64 // the Owner's own number for the tunnel
+	Tag   uint32 // what the tunnel is found by, beside its Owner; see Group.Select
 }
 
 // Result is what became of a tunnel.

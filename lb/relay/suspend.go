@@ -24,6 +24,7 @@ type Suspended struct {
 	fds [2]int // client and upstream; -1 once given away
 
 	Ref       uint64
+	Tag       uint32 // not among the bytes: numbers of this process
 	IdleLimit time.Duration
 	FinLimit  time.Duration
 	AgeLeft   time.Duration // 0: no bound
@@ -111,7 +112,7 @@ func (l *loop) suspend(place, gen uint32) *Suspended {
 		return nil
 	}
 	s := &Suspended{
-		Ref: t.ref, IdleLimit: time.Duration(t.idle) * time.Millisecond, FinLimit: time.Duration(t.fin) * time.Millisecond,
+		Ref: t.ref, Tag: uint32(t.label.Load()), IdleLimit: time.Duration(t.idle) * time.Millisecond, FinLimit: time.Duration(t.fin) * time.Millisecond,
 		Idle: time.Duration(max(0, l.now-t.last.Load())) * time.Millisecond, // it may have been adopted since the turn began
 		fate: t.fate, mute: t.has(mute), kernel: t.has(kernelTx), bound: l.bounds[place], err: l.errs[place],
 	}
@@ -210,6 +211,7 @@ func (l *loop) resume(s *Suspended, o Owner) (Tunnel, error) {
 	t.reset(&Spec{Ref: s.Ref, IdleTimeout: s.IdleLimit, FinTimeout: s.FinLimit, MaxAge: s.AgeLeft, Mute: s.mute}, now)
 	t.last.Store(now - s.Idle.Milliseconds())
 	t.owner, t.fate = l.group.ownerNumber(o), s.fate
+	t.label.Store(labelOf(t.owner, s.Tag))
 	if s.kernel {
 		t.flags |= kernelTx
 	}

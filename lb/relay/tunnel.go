@@ -42,7 +42,13 @@ type tunnel struct {
 	owner   uint16
 	fate    fate
 	flags   tunnelFlags
+	label   atomic.Uint64 // owner and tag once more, for those who look on
 }
+
+// labelTag is how many bits of a label are the tag's; the owner's number is above.
+const labelTag = 32
+
+func labelOf(owner uint16, tag uint32) uint64 { return uint64(owner)<<labelTag | uint64(tag) }
 
 type tunnelFlags uint8
 
