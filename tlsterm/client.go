@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"fairlead/tlsterm/filewatch"
 )
 
 // ClientOptions describe TLS towards backends.
@@ -32,7 +34,7 @@ type ClientOptions struct {
 type Client struct {
 	options ClientOptions
 	now     func() time.Time
-	watch   watchSettings
+	watch   filewatch.Settings
 
 	current atomic.Pointer[clientState]
 
@@ -55,7 +57,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if o.Cert != "" {
 		pairs = []KeyPairFiles{{Cert: o.Cert, Key: o.Key}}
 	}
-	c := &Client{options: o, now: time.Now, watch: defaultWatchSettings, files: newSources(pairs, o.CA)}
+	c := &Client{options: o, now: time.Now, watch: filewatch.Default, files: newSources(pairs, o.CA)}
 	if err := c.Reload(); err != nil {
 		return nil, err
 	}
@@ -81,8 +83,7 @@ func (c *Client) Watch(ctx context.Context, report func(Event)) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	w := fileWatch{watchSettings: c.watch, paths: c.files.paths(), refresh: c.refresh, report: report}
-	return w.run(ctx)
+	return watchFiles(ctx, c.watch, c.files.paths(), c.refresh, report)
 }
 
 func (c *Client) refresh() []Event {

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fairlead/tlsterm/filewatch"
 	"fairlead/tlsterm/record"
 )
 
@@ -39,7 +40,7 @@ type Options struct {
 type Terminator struct {
 	options Options
 	now     func() time.Time
-	watch   watchSettings
+	watch   filewatch.Settings
 
 	// config owns the ticket keys, which crypto/tls makes and rotates, so it lives as long as one policy for client
 	// certificates does: a new certificate is found through current and ends no session, a new CA file gets a new
@@ -65,7 +66,7 @@ func New(o Options) (*Terminator, error) {
 	if len(o.Certificates) == 0 {
 		return nil, errors.New("no certificate is configured")
 	}
-	t := &Terminator{options: o, now: time.Now, watch: defaultWatchSettings, files: newSources(o.Certificates, o.ClientCA)}
+	t := &Terminator{options: o, now: time.Now, watch: filewatch.Default, files: newSources(o.Certificates, o.ClientCA)}
 	if err := t.Reload(); err != nil {
 		return nil, err
 	}
@@ -99,8 +100,7 @@ func (t *Terminator) Reload() error {
 // CA file, are taken over each on its own: a bad one stays as it was until it is good. It needs no call of Reload and
 // does not mind one. report is called from the goroutine of Watch.
 func (t *Terminator) Watch(ctx context.Context, report func(Event)) error {
-	w := fileWatch{watchSettings: t.watch, paths: t.files.paths(), refresh: t.refresh, report: report}
-	return w.run(ctx)
+	return watchFiles(ctx, t.watch, t.files.paths(), t.refresh, report)
 }
 
 func (t *Terminator) refresh() []Event {

@@ -14,14 +14,16 @@ import (
 	"crypto/x509"
 
 	"github.com/fsnotify/fsnotify"
+
+	"fairlead/tlsterm/filewatch"
 )
 
 // hasty settings look at once and never again unless told: what the tests see is notified.
-var hasty = watchSettings{
-	settle:  time.Millisecond,
-	poll:    time.Millisecond,
-	recheck: time.Hour,
-	notify:  fsnotify.NewWatcher,
+var hasty = filewatch.Settings{
+	Settle:  time.Millisecond,
+	Poll:    time.Millisecond,
+	Recheck: time.Hour,
+	Notify:  fsnotify.NewWatcher,
 }
 
 // watching starts a watch and returns its events. Watch is known to run when started returns.
@@ -278,7 +280,7 @@ func TestWatchPollsWithoutNotification(t *testing.T) {
 	term := l.terminator(nil)
 	term.watch = hasty
 	broken := errors.New("too many open files")
-	term.watch.notify = func() (*fsnotify.Watcher, error) { return nil, broken }
+	term.watch.Notify = func() (*fsnotify.Watcher, error) { return nil, broken }
 	w := watch(t, term.Watch)
 	if e := w.next(); e.Kind != Polling || !errors.Is(e.Err, broken) {
 		t.Errorf("event %+v", e)
@@ -309,42 +311,4 @@ func TestClientWatch(t *testing.T) {
 	nothing, err := NewClient(ClientOptions{})
 	must(t, err)
 	watch(t, nothing.Watch) // ends with its context
-}
-
-func TestWatchedDirectories(t *testing.T) {
-	root, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err)
-	for _, dir := range []string{"etc", "data/1", "far"} {
-		must(t, os.MkdirAll(filepath.Join(root, dir), 0o700))
-	}
-	for link, target := range map[string]string{
-		"etc/current": "../data/1", "data/1/cert": filepath.Join(root, "far/cert"),
-		"etc/loop": "loop", "etc/dangling": "nowhere/cert",
-	} {
-		must(t, os.Symlink(target, filepath.Join(root, link)))
-	}
-	must(t, os.WriteFile(filepath.Join(root, "far/cert"), nil, 0o600))
-	for _, tc := range []struct {
-		name, path string
-		want       []string
-	}{
-		{"plain", "far/cert", []string{"far"}},
-		{"links on the way and at the end", "etc/current/cert", []string{"etc", "data/1", "far"}},
-		{"loop", "etc/loop", []string{"etc"}},
-		{"dangling", "etc/dangling", []string{"etc"}},
-		{"missing", "etc/missing/cert", []string{"etc"}},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			got := make(map[string]bool)
-			addDirs(got, filepath.Join(root, tc.path))
-			for _, want := range tc.want {
-				if !got[filepath.Join(root, want)] {
-					t.Errorf("%s is not watched", want)
-				}
-			}
-			if len(got) != len(tc.want) {
-				t.Errorf("watched %v", got)
-			}
-		})
-	}
 }
