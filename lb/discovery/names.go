@@ -1,0 +1,246 @@
+package discovery
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// A returns a source with a member for each address of a host, IPv4 and IPv6. address is for the status.
+func (r *Resolver) A(address, host string, port uint16, t Template) *Source {
+	return r.source(address, func(ctx context.Context) answer {
+		found := r.addresses(ctx, host)
+		if found.err != nil {
+			return answer{err: found.err}
+		}
+		a := answer{ttl: found.ttl, note: found.note(), keep: func(m Member) bool { return found.failed[familyOf(m.Addresses[0].Addr())] != nil }}
+		for _, addr := range found.addresses {
+			at := netip.AddrPortFrom(addr, port)
+			m := t.named(at.String())
+			m.Addresses, m.ServerName = []netip.AddrPort{at}, host
+			a.members = append(a.members, m)
+		}
+		return a
+	})
+}
+
+// SRV returns a source with a member for each SRV record of a name (RFC 2782). Weights share out the template's; records
+// of another priority than the lowest are backups.
+func (r *Resolver) SRV(address, name string, t Template) *Source {
+	return r.source(address, func(ctx context.Context) answer { return r.services(ctx, name, t) })
+}
+
+func (r *Resolver) source(address string, look func(ctx context.Context) answer) *Source {
+	o := &r.options
+	return &Source{address: address, look: look, pace: pace{o.MinTTL, o.MaxTTL, o.Retry}}
+}
+
+// Families of addresses, which are asked for apart.
+const (
+	v4 = iota
+	v6
+)
+
+func familyOf(a netip.Addr) int {
+	if a.Is4() {
+		return v4
+	}
+	return v6
+}
+
+// hosts are the addresses of a name. A family may have failed while the other is there: nobody knows then whether the
+// first has addresses, so what is known of it stays.
+type hosts struct {
+	addresses []netip.Addr
+	ttl       time.Duration
+	failed    [2]error
+	beyond    int   // addresses that were too many
+	err       error // there are none
+}
+
+// note says what is not as it should be.
+func (h *hosts) note() error {
+	var errs []error
+	for _, err := range h.failed {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if h.beyond > 0 {
+		errs = append(errs, fmt.Errorf("%d records are too many (dns.max_records) and not used", h.beyond))
+	}
+	return errors.Join(errs...)
+}
+
+// addresses looks up both families at the same time.
+func (r *Resolver) addresses(ctx context.Context, host string) hosts {
+	var both [2]found
+	h := hosts{ttl: r.options.MaxTTL}
+	var wg sync.WaitGroup
+	for family, qtype := range [...]uint16{v4: dns.TypeA, v6: dns.TypeAAAA} {
+		wg.Go(func() { both[family], h.failed[family] = r.find(ctx, host, qtype) })
+	}
+	wg.Wait()
+	for family := range both {
+		if h.failed[family] == nil {
+			h.add(both[family])
+		}
+	}
+	if len(h.addresses) == 0 {
+		if h.err = errors.Join(h.failed[:]...); h.err == nil {
+			h.err = fmt.Errorf("%s: %w", host, errNothing)
+		}
+		return h
+	}
+	h.bound(r.options.MaxRecords)
+	return h
+}
+
+// add takes the addresses of records that can be connected to.
+func (h *hosts) add(f found) {
+	for _, rr := range f.records {
+		var a netip.Addr
+		switch rr := rr.(type) {
+		case *dns.A:
+			a, _ = netip.AddrFromSlice(rr.A)
+		case *dns.AAAA:
+			a, _ = netip.AddrFromSlice(rr.AAAA)
+		}
+		if a = a.Unmap(); a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() {
+			h.addresses = append(h.addresses, a)
+		}
+	}
+	if len(f.records) > 0 {
+		h.ttl = min(h.ttl, f.ttl)
+	}
+}
+
+// bound sorts addresses, so that every edge takes the same ones of too many.
+func (h *hosts) bound(most int) {
+	slices.SortFunc(h.addresses, netip.Addr.Compare)
+	h.addresses = slices.Compact(h.addresses)
+	if h.beyond = len(h.addresses) - most; h.beyond > 0 {
+		h.addresses = h.addresses[:most]
+	}
+}
+
+// services looks up SRV records, and the addresses of their targets.
+func (r *Resolver) services(ctx context.Context, name string, t Template) answer {
+	f, err := r.find(ctx, name, dns.TypeSRV)
+	if err != nil {
+		return answer{err: err}
+	}
+	records, beyond := services(f.records, r.options.MaxRecords)
+	if len(records) == 0 {
+		return answer{err: fmt.Errorf("%s: %w", name, errNothing)}
+	}
+	targets := r.targets(ctx, records, f.extra)
+	a := answer{ttl: f.ttl}
+	var errs []error
+	if beyond > 0 {
+		errs = append(errs, fmt.Errorf("%d records are too many (dns.max_records) and not used", beyond))
+	}
+	missing := map[string]bool{}
+	for i, record := range records {
+		h := targets[strings.ToLower(record.Target)]
+		host := strings.ToLower(strings.TrimSuffix(record.Target, "."))
+		m := t.named(host + ":" + strconv.Itoa(int(record.Port)))
+		if h.err != nil {
+			missing[m.Name] = true
+			errs = append(errs, h.err)
+			continue
+		}
+		a.ttl = min(a.ttl, h.ttl)
+		m.ServerName, m.Weight = host, weightOf(records, i, t.Weight)
+		m.Backup = t.Backup || record.Priority != records[0].Priority
+		for _, addr := range h.addresses {
+			m.Addresses = append(m.Addresses, netip.AddrPortFrom(addr, record.Port))
+		}
+		a.members = append(a.members, m)
+	}
+	a.note, a.keep = errors.Join(errs...), func(m Member) bool { return missing[m.Name] }
+	if len(a.members) == 0 {
+		return answer{err: a.note}
+	}
+	return a
+}
+
+// services returns the SRV records that name a target, by priority and name, and how many were too many.
+func services(rrs []dns.RR, most int) (out []*dns.SRV, beyond int) {
+	for _, rr := range rrs {
+		if s, ok := rr.(*dns.SRV); ok && s.Target != "." && s.Port != 0 && len(s.Target) <= domainLength+1 {
+			out = append(out, s)
+		}
+	}
+	slices.SortFunc(out, func(a, b *dns.SRV) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(strings.ToLower(a.Target), strings.ToLower(b.Target)),
+			cmp.Compare(a.Port, b.Port), cmp.Compare(b.Weight, a.Weight))
+	})
+	if len(out) > most {
+		return out[:most], len(out) - most
+	}
+	return out, 0
+}
+
+// weightOf shares out the template's weight among records of one priority: the heaviest has all of it. 0 beside others
+// is a small chance (RFC 2782), so it is 1.
+func weightOf(records []*dns.SRV, i, template int) int {
+	heaviest := 0
+	for _, other := range records {
+		if other.Priority == records[i].Priority {
+			heaviest = max(heaviest, int(other.Weight))
+		}
+	}
+	if heaviest == 0 || template == 0 {
+		return template
+	}
+	return max(1, (template*int(records[i].Weight)+heaviest/2)/heaviest)
+}
+
+// targets returns the addresses of all targets: those that came along, or those that are looked up.
+func (r *Resolver) targets(ctx context.Context, records []*dns.SRV, extra []dns.RR) map[string]hosts {
+	out := map[string]hosts{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	var names []string
+	for _, record := range records {
+		names = append(names, strings.ToLower(record.Target))
+	}
+	slices.Sort(names)
+	for _, target := range slices.Compact(names) {
+		wg.Go(func() {
+			h := along(extra, target, r.options.MaxTTL)
+			if len(h.addresses) == 0 {
+				h = r.addresses(ctx, target)
+			}
+			h.bound(r.options.MaxRecords)
+			mu.Lock()
+			defer mu.Unlock()
+			out[target] = h
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// along returns the addresses of a target that came along with its record.
+func along(extra []dns.RR, target string, most time.Duration) hosts {
+	f := found{ttl: most}
+	for _, rr := range extra {
+		if h := rr.Header(); (h.Rrtype == dns.TypeA || h.Rrtype == dns.TypeAAAA) && strings.EqualFold(h.Name, target) {
+			f.add(rr)
+		}
+	}
+	h := hosts{ttl: most}
+	h.add(f)
+	return h
+}

@@ -1,0 +1,183 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// ResolverOptions describes how names are looked up.
+type ResolverOptions struct {
+	Servers    []netip.AddrPort // asked in turn; empty: those of /etc/resolv.conf, as it is at each look
+	Timeout    time.Duration    // of one query to one server
+	MinTTL     time.Duration    // a name is looked up again after its TTL, within these bounds
+	MaxTTL     time.Duration
+	Retry      time.Duration // after a look that failed or found nothing
+	MaxRecords int           // of one answer that are used
+}
+
+// Bounds of looking up.
+const (
+	mostQueries  = 64   // at a time, of the whole process
+	mostAliases  = 8    // CNAMEs that lead from one name to the next
+	ednsSize     = 1232 // bytes of an answer over UDP that no path fragments (DNS flag day 2020)
+	resolvConf   = "/etc/resolv.conf"
+	domainLength = 253
+)
+
+// Resolver asks the DNS. It is safe for concurrent use.
+type Resolver struct {
+	options ResolverOptions
+	conf    string
+	slots   chan struct{}
+}
+
+// NewResolver returns a resolver.
+func NewResolver(o ResolverOptions) *Resolver {
+	return &Resolver{options: o, conf: resolvConf, slots: make(chan struct{}, mostQueries)}
+}
+
+// servers are those to ask now.
+func (r *Resolver) servers() ([]string, error) {
+	if len(r.options.Servers) > 0 {
+		out := make([]string, len(r.options.Servers))
+		for i, s := range r.options.Servers {
+			out[i] = s.String()
+		}
+		return out, nil
+	}
+	c, err := dns.ClientConfigFromFile(r.conf)
+	if err != nil {
+		return nil, fmt.Errorf("find DNS servers: %w", err)
+	}
+	if len(c.Servers) == 0 {
+		return nil, fmt.Errorf("find DNS servers: %s names none", r.conf)
+	}
+	out := make([]string, len(c.Servers))
+	for i, s := range c.Servers {
+		out[i] = net.JoinHostPort(s, c.Port)
+	}
+	return out, nil
+}
+
+// query asks one question of one server after the other until one has an answer, which may be that there is none.
+func (r *Resolver) query(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	servers, err := r.servers()
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, server := range servers {
+		m, err := r.ask(ctx, server, name, qtype)
+		if err == nil {
+			return m, nil
+		}
+		errs = append(errs, fmt.Errorf("ask %s for %s %s: %w", server, dns.TypeToString[qtype], name, err))
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+// ask asks one server, over UDP, and again over TCP if the answer does not fit (RFC 7766 section 5).
+func (r *Resolver) ask(ctx context.Context, server, name string, qtype uint16) (*dns.Msg, error) {
+	q := new(dns.Msg)
+	q.SetQuestion(dns.Fqdn(name), qtype)
+	q.SetEdns0(ednsSize, false)
+	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
+	defer cancel()
+	for _, network := range []string{"udp", "tcp"} {
+		c := dns.Client{Net: network, Timeout: r.options.Timeout, UDPSize: ednsSize}
+		m, _, err := c.ExchangeContext(ctx, q, server)
+		switch {
+		case err != nil && network == "udp" && m != nil && m.Truncated:
+			continue // cut off in the middle of a record
+		case err != nil:
+			return nil, err
+		case m.Truncated && network == "udp":
+			continue
+		}
+		return m, answers(m, q)
+	}
+	return nil, errors.New("the answer is truncated over TCP too")
+}
+
+// answers reports what keeps m from being an answer to q.
+func answers(m, q *dns.Msg) error {
+	if !m.Response || len(m.Question) != 1 || !strings.EqualFold(m.Question[0].Name, q.Question[0].Name) || m.Question[0].Qtype != q.Question[0].Qtype {
+		return errors.New("the answer is to another question")
+	}
+	if m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+		return fmt.Errorf("the server says %s", dns.RcodeToString[m.Rcode])
+	}
+	return nil
+}
+
+// found is records of one type, and how long they are good for.
+type found struct {
+	records []dns.RR
+	extra   []dns.RR
+	ttl     time.Duration
+}
+
+// find returns the records of a name, along its aliases. None is no error.
+func (r *Resolver) find(ctx context.Context, name string, qtype uint16) (found, error) {
+	out := found{ttl: r.options.MaxTTL}
+	name = dns.Fqdn(name)
+	for range mostAliases {
+		m, err := r.query(ctx, name, qtype)
+		if err != nil {
+			return found{}, err
+		}
+		target := out.follow(m.Answer, name)
+		for _, rr := range m.Answer {
+			if h := rr.Header(); h.Rrtype == qtype && h.Class == dns.ClassINET && strings.EqualFold(h.Name, target) {
+				out.add(rr)
+			}
+		}
+		if len(out.records) > 0 || target == name {
+			out.extra = m.Extra
+			return out, nil
+		}
+		name = target
+	}
+	return found{}, fmt.Errorf("%s leads through more than %d aliases", name, mostAliases)
+}
+
+func (f *found) add(rr dns.RR) {
+	f.records = append(f.records, rr)
+	f.age(rr)
+}
+
+func (f *found) age(rr dns.RR) { f.ttl = min(f.ttl, time.Duration(rr.Header().Ttl)*time.Second) }
+
+// follow returns where the aliases of an answer lead from name.
+func (f *found) follow(answer []dns.RR, name string) string {
+	for range mostAliases {
+		next := ""
+		for _, rr := range answer {
+			if alias, ok := rr.(*dns.CNAME); ok && strings.EqualFold(alias.Hdr.Name, name) {
+				next = alias.Target
+				f.age(rr)
+			}
+		}
+		if next == "" {
+			return name
+		}
+		name = next
+	}
+	return name
+}
