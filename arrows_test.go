@@ -18,13 +18,14 @@ var arrows = map[string]string{
 	"cmd/fairlead":               "cmd/fairlead/internal/demo config lb/daemon syscall github.com/spf13/cobra github.com/spf13/pflag go.uber.org/zap",
 	"cmd/fairlead/internal/demo": "config lb/daemon tlsterm/selfsigned github.com/coder/websocket go.uber.org/zap",
 
-	"lb/daemon": "config lb lb/affinity lb/balance lb/peek lb/relay lb/sys lb/termination tlsterm github.com/gaissmai/bart go.uber.org/zap",
+	"lb/daemon": "config health lb lb/affinity lb/balance lb/discovery lb/peek lb/relay lb/sys lb/termination tlsterm github.com/gaissmai/bart go.uber.org/zap",
 	"config":    "github.com/goccy/go-yaml github.com/invopop/jsonschema",
 
-	"lb": "lb/affinity lb/balance lb/peek lb/relay lb/sys lb/termination tlsterm " +
+	"lb": "health lb/affinity lb/balance lb/peek lb/relay lb/sys lb/termination tlsterm " +
 		"github.com/gaissmai/bart github.com/pires/go-proxyproto go.uber.org/zap",
 	"lb/affinity":        "github.com/hashicorp/golang-lru/v2",
 	"lb/balance":         "",
+	"lb/discovery":       "tlsterm/filewatch github.com/miekg/dns",
 	"lb/peek":            "",
 	"lb/relay":           "lb/sys lb/termination tlsterm/record",
 	"lb/relay/relaytest": "lb/relay lb/sys lb/termination go.uber.org/goleak",
@@ -32,7 +33,10 @@ var arrows = map[string]string{
 	"lb/sys/umltest":     "syscall golang.org/x/sys",
 	"lb/termination":     "",
 
-	"tlsterm":            "tlsterm/record github.com/fsnotify/fsnotify",
+	"health": "",
+
+	"tlsterm":            "tlsterm/filewatch tlsterm/record",
+	"tlsterm/filewatch":  "github.com/fsnotify/fsnotify",
 	"tlsterm/record":     "golang.org/x/crypto",
 	"tlsterm/selfsigned": "",
 

@@ -17,12 +17,16 @@ const (
 	defaultRetries        = 2
 	defaultRetryBudget    = 0.2
 	defaultConnectTimeout = 5 * time.Second
+	defaultFastInterval   = time.Second
 )
 
 // Default returns a configuration without listeners and pools.
 func Default() Config {
 	return Config{
-		Relay:    Relay{EventLoop: SwitchAuto, Record: SwitchAuto, Splice: SwitchAuto, KTLS: SwitchAuto},
+		Relay: Relay{EventLoop: SwitchAuto, Record: SwitchAuto, Splice: SwitchAuto, KTLS: SwitchAuto},
+		DNS: DNS{
+			Timeout: 2 * time.Second, MinTTL: time.Second, MaxTTL: 5 * time.Minute, Retry: 5 * time.Second, MaxRecords: 256,
+		},
 		Log:      Log{Level: "info", Format: "console", Sessions: SessionsClose},
 		Shutdown: Shutdown{Grace: 30 * time.Second},
 	}
@@ -51,10 +55,20 @@ func DefaultPool() Pool {
 		Balance:        BalanceMaglev,
 		Affinity:       Affinity{TTL: time.Hour, Capacity: defaultAffinityKeeps, IPv4Prefix: 32, IPv6Prefix: 64},
 		ConnectTimeout: defaultConnectTimeout, Retries: defaultRetries, RetryBudget: defaultRetryBudget,
-		FailTimeout: 10 * time.Second, AnswerTimeout: 30 * time.Second, SendProxyProtocol: SendProxyOff,
+		AnswerTimeout: 30 * time.Second, SendProxyProtocol: SendProxyOff,
 		TLS:          PoolTLS{Mode: PoolTLSOff, MinVersion: defaultMinVersion},
 		TCPKeepalive: defaultKeepalive, TCPUserTimeout: defaultUserTimeout,
-		Health: Health{Type: healthNone},
+		PanicThreshold: 0.1, OnDown: OnDownClosePaced, CloseRate: 100,
+		Queue: Queue{Size: 1024, Timeout: 5 * time.Second},
+		Drain: Drain{Pinned: true},
+		Health: Health{
+			Type: HealthTCP, Interval: 5 * time.Second, FastInterval: defaultFastInterval, Timeout: 2 * time.Second, Rise: 2, Fall: 3,
+			Start: HealthStartUp, Method: "GET", Path: "/", ExpectStatus: "200-399",
+		},
+		Ejection: Ejection{
+			ConnectFailures: 1, AnswerFailures: 5, FailureRate: 0.5, Window: 10 * time.Second, MinAttempts: 20,
+			Time: 10 * time.Second, MaxTime: 5 * time.Minute, MaxShare: 0.5,
+		},
 	}
 }
 
@@ -84,15 +98,23 @@ func (c *Config) complete(given func(path string) bool) {
 	}
 	for i := range c.Pools {
 		p := &c.Pools[i]
+		if !given(child(element("pools", i), "health.fast_interval")) {
+			p.Health.FastInterval = min(defaultFastInterval, p.Health.Interval)
+		}
 		// The hashing policies place keys, so they need one; the others place connections.
 		hashes := p.Balance == BalanceMaglev || p.Balance == BalanceRendezvous
 		if hashes && len(p.Affinity.Keys) == 0 {
 			p.Affinity.Keys = []string{defaultAffinityKey}
 		}
 		for j := range p.Backends {
-			if b := &p.Backends[j]; b.Name == "" {
-				b.Name = b.Address
-			}
+			p.Backends[j].complete()
 		}
+	}
+}
+
+// complete names a backend after its address; what a source tells of has names of its own.
+func (b *Backend) complete() {
+	if kind, _ := b.Source(); kind == NoSource && b.Name == "" {
+		b.Name = b.Address
 	}
 }

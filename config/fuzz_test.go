@@ -50,7 +50,8 @@ func checkAccepted(t *testing.T, cfg *Config) {
 			t.Errorf("pool %+v", p)
 		}
 		for _, b := range p.Backends {
-			if a, err := parseBackendAddress(b.Address); err != nil || b.Name == "" {
+			kind, _ := b.Source()
+			if a, err := checkBackendAddress(&b); err != nil || b.Name == "" && kind == NoSource {
 				t.Errorf("backend %+v: %v, %v", b, a, err)
 			}
 		}

@@ -215,7 +215,7 @@ func setFloat(v reflect.Value, r rule, s scalar) error {
 	if err != nil || math.IsNaN(x) {
 		return fmt.Errorf("must be a number, not %s; allowed: %s", shorten(s.text), r.bounds(v.Type()))
 	}
-	if x < float64(r.least) || x > float64(r.most) {
+	if (x < float64(r.least) || x > float64(r.most)) && (!r.orZero || x != 0) {
 		return fmt.Errorf("%s is out of range; allowed: %s", s.text, r.bounds(v.Type()))
 	}
 	v.SetFloat(x)

@@ -16,8 +16,7 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	// One byte more than allowed tells a file that is too large from one that just fits.
-	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
+	data, err := readAtMost(f, MaxFileSize)
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
@@ -44,4 +43,9 @@ func Parse(name string, data []byte) (*Config, error) {
 		return nil, err
 	}
 	return cfg, nil
+}
+
+// readAtMost reads one byte more than allowed, which tells a file that is too large from one that just fits.
+func readAtMost(f io.Reader, most int64) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(f, most+1))
 }

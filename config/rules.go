@@ -39,6 +39,7 @@ var (
 	timespan  = rule{most: int64(longestDuration)}
 	patience  = rule{least: int64(time.Millisecond), most: int64(longestDuration), orZero: true}
 	keepalive = rule{least: int64(time.Second), most: int64(keepaliveMost), orZero: true}
+	every     = rule{least: int64(10 * time.Millisecond), most: int64(day)}
 	unacked   = rule{least: int64(time.Millisecond), most: int64(userTimeoutMost), orZero: true}
 	count     = rule{most: math.MaxInt32}
 )
@@ -55,6 +56,11 @@ var enums = map[reflect.Type][]string{
 	},
 	reflect.TypeFor[SendProxy]():   {string(SendProxyOff), string(SendProxyV1), string(SendProxyV2)},
 	reflect.TypeFor[PoolTLSMode](): {string(PoolTLSOff), string(PoolTLSOn)},
+	reflect.TypeFor[OnDown]():      {string(OnDownKeep), string(OnDownClose), string(OnDownClosePaced)},
+	reflect.TypeFor[HealthType](): {
+		string(HealthTCP), string(HealthTLS), string(HealthHTTP), string(HealthWebSocket), string(HealthNone),
+	},
+	reflect.TypeFor[HealthStart](): {string(HealthStartUp), string(HealthStartDown)},
 	reflect.TypeFor[Switch]():      {string(SwitchAuto), string(SwitchOff)},
 	reflect.TypeFor[SessionLog]():  {string(SessionsOff), string(SessionsClose), string(SessionsBoth)},
 }
@@ -92,7 +98,10 @@ var rules = map[string]rule{
 	"Pool.name":             {need: "routes and logs refer to a pool by its name"},
 	"Pool.backends":         {need: "give at least one backend"},
 	"Pool.connect_timeout":  deadline,
-	"Pool.fail_timeout":     patience,
+	"Pool.load_factor":      {least: 1, most: 100, orZero: true},
+	"Pool.panic_threshold":  {most: 1},
+	"Pool.slow_start":       patience,
+	"Pool.close_rate":       {least: 1, most: 1_000_000},
 	"Pool.answer_timeout":   deadline,
 	"Pool.retries":          {most: 100},
 	"Pool.retry_budget":     {most: 1},
@@ -105,10 +114,27 @@ var rules = map[string]rule{
 	"Affinity.ipv6_prefix": {least: 1, most: 128},
 
 	"PoolTLS.min_version": {enum: tlsVersions},
-	"Health.type": {
-		enum:  []string{healthNone},
-		later: map[string]string{"tcp": noHealth, "tls": noHealth, "http": noHealth, "websocket": noHealth},
-	},
+
+	"Queue.size":     {most: 1_000_000},
+	"Queue.timeout":  deadline,
+	"Drain.over":     patience,
+	"Drain.deadline": patience,
+
+	"Health.interval":      every,
+	"Health.fast_interval": every,
+	"Health.timeout":       {least: int64(time.Millisecond), most: int64(10 * time.Minute)},
+	"Health.rise":          {least: 1, most: 1000},
+	"Health.fall":          {least: 1, most: 1000},
+	"Health.port":          {most: 65535},
+
+	"Ejection.connect_failures": count,
+	"Ejection.answer_failures":  count,
+	"Ejection.failure_rate":     {most: 1},
+	"Ejection.window":           {least: int64(time.Second), most: int64(time.Hour)},
+	"Ejection.min_attempts":     {least: 1, most: math.MaxInt32},
+	"Ejection.time":             deadline,
+	"Ejection.max_time":         deadline,
+	"Ejection.max_share":        {most: 1},
 
 	"Backend.address":         {need: `give "host:port" or "unix:/path"`},
 	"Backend.weight":          {most: 1000},
@@ -116,23 +142,20 @@ var rules = map[string]rule{
 
 	"Relay.loops": {most: mostParts},
 
+	"DNS.timeout":     {least: int64(time.Millisecond), most: int64(time.Minute)},
+	"DNS.min_ttl":     every,
+	"DNS.max_ttl":     every,
+	"DNS.retry":       every,
+	"DNS.max_records": {least: 1, most: 10_000},
+
 	"Log.level":      {enum: []string{"debug", "info", "warn", "error"}},
 	"Log.format":     {enum: []string{"json", "console"}},
 	"Shutdown.grace": timespan,
 }
 
-const healthNone = "none"
-
-// noHealth answers whoever asks for active checks.
-const noHealth = "this version has no active health checks, and connects that fail are retried on other backends"
-
 // later are keys of a planned feature: naming it says more than calling its key unknown.
 var later = map[string]string{
-	"Config.admin":    "this version has no admin listener; remove the key",
-	"Health.interval": noHealth + "; remove the key",
-	"Health.timeout":  noHealth + "; remove the key",
-	"Health.rise":     noHealth + "; remove the key",
-	"Health.fall":     noHealth + "; remove the key",
+	"Config.admin": "this version has no admin listener; remove the key",
 }
 
 // ruleName is the key of a field in rules.

@@ -21,15 +21,18 @@ import (
 //go:embed types.go
 var typesSource string
 
+//go:embed types_pool.go
+var typesPoolSource string
+
 // comments are the comments of the types' source, by "Type" and "Type.Field".
 type comments map[string]string
 
 // Schema returns the JSON Schema (draft 2020-12) of configuration files, for editors and other checkers. It is the
 // same at every call. It covers keys, types, values and ranges; references and what must go together only Parse knows.
 func Schema() ([]byte, error) {
-	docs, err := readComments(typesSource)
+	docs, err := readComments(typesSource, typesPoolSource)
 	if err != nil {
-		return nil, fmt.Errorf("read the comments of types.go: %w", err)
+		return nil, fmt.Errorf("read the comments of the types: %w", err)
 	}
 	r := &jsonschema.Reflector{
 		Anonymous:                  true,
@@ -130,7 +133,11 @@ func (r rule) annotate(p *jsonschema.Schema, t reflect.Type) {
 	case t.Kind() == reflect.String && r.need != "":
 		p.MinLength = ptr(uint64(1))
 	case t.Kind() == reflect.Int, t.Kind() == reflect.Float64:
-		p.Minimum, p.Maximum = jsonNumber(r.least), jsonNumber(r.most)
+		least := r.least
+		if r.orZero {
+			least = 0 // what lies between only Parse refuses
+		}
+		p.Minimum, p.Maximum = jsonNumber(least), jsonNumber(r.most)
 	case t == reflect.TypeFor[time.Duration](), t == reflect.TypeFor[Size]():
 		p.Description = strings.TrimSpace(p.Description + " Allowed: " + r.bounds(t) + ".")
 	}
@@ -202,26 +209,33 @@ func (c comments) lookup(t reflect.Type, field string) string {
 }
 
 // readComments returns the comments of the types in Go source and of their fields, on one line each.
-func readComments(source string) (comments, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), "types.go", source, parser.ParseComments)
-	if err != nil {
-		return nil, err
-	}
+func readComments(sources ...string) (comments, error) {
 	found := make(comments)
-	for _, decl := range file.Decls {
+	for _, source := range sources {
+		file, err := parser.ParseFile(token.NewFileSet(), "types.go", source, parser.ParseComments)
+		if err != nil {
+			return nil, err
+		}
+		found.declarations(file.Decls)
+	}
+	return found, nil
+}
+
+// declarations adds the comments of types.
+func (c comments) declarations(decls []ast.Decl) {
+	for _, decl := range decls {
 		gen, ok := decl.(*ast.GenDecl)
 		if !ok || gen.Tok != token.TYPE {
 			continue
 		}
 		for _, spec := range gen.Specs {
 			typ := spec.(*ast.TypeSpec) // of a type declaration, by its token
-			found[typ.Name.Name] = oneLine(gen.Doc.Text())
+			c[typ.Name.Name] = oneLine(gen.Doc.Text())
 			if st, ok := typ.Type.(*ast.StructType); ok {
-				found.fields(typ.Name.Name, st)
+				c.fields(typ.Name.Name, st)
 			}
 		}
 	}
-	return found, nil
 }
 
 // fields adds the comments of the fields of a struct.

@@ -15,6 +15,8 @@ type Config struct {
 	Pools []Pool `yaml:"pools"`
 	// Relay says what may move the bytes of tunnels.
 	Relay Relay `yaml:"relay"`
+	// DNS says how names of backends written dns+a: and dns+srv: are resolved.
+	DNS DNS `yaml:"dns"`
 	// Log says what the process writes about itself and its sessions.
 	Log Log `yaml:"log"`
 	// Shutdown says how the process ends.
@@ -174,127 +176,6 @@ type Route struct {
 	Pool string `yaml:"pool"`
 }
 
-// Balance names a placement policy.
-type Balance string
-
-// Values of a pool's balance.
-const (
-	BalanceMaglev     Balance = "maglev"
-	BalanceRendezvous Balance = "rendezvous"
-	BalanceLeastConn  Balance = "least_conn"
-	BalanceRoundRobin Balance = "round_robin"
-)
-
-// SendProxy says which PROXY protocol header a backend gets.
-type SendProxy string
-
-// Values of send_proxy_protocol.
-const (
-	SendProxyOff SendProxy = "off"
-	SendProxyV1  SendProxy = "v1"
-	SendProxyV2  SendProxy = "v2"
-)
-
-// Pool is a set of backends with one policy, affinity and set of limits.
-type Pool struct {
-	// Name is what routes and listeners refer to; unique.
-	Name string `yaml:"name"`
-	// Balance places clients without a backend: maglev and rendezvous hash their key, least_conn and round_robin
-	// spread connections.
-	Balance Balance `yaml:"balance"`
-	// Affinity keeps a client with its backend.
-	Affinity Affinity `yaml:"affinity"`
-	// ConnectTimeout bounds one connection attempt, TLS to the backend included.
-	ConnectTimeout time.Duration `yaml:"connect_timeout"`
-	// Retries is the number of other backends tried after a failed connect, before any byte was sent.
-	Retries int `yaml:"retries"`
-	// RetryBudget bounds retries to this share (0 to 1) of the pool's connects over the last ten seconds, so that
-	// an outage does not multiply load; at least ten retries in that time are always allowed.
-	RetryBudget float64 `yaml:"retry_budget"`
-	// FailTimeout is how long a backend that a connect failed to is passed over while others are there; then one
-	// connection tries it. 0: it is not passed over.
-	FailTimeout time.Duration `yaml:"fail_timeout"`
-	// AnswerTimeout bounds the wait for a backend's answer to an Upgrade request, from the moment it was sent.
-	AnswerTimeout time.Duration `yaml:"answer_timeout"`
-	// SendProxyProtocol tells backends about the client in a PROXY protocol header of version v1 or v2.
-	SendProxyProtocol SendProxy `yaml:"send_proxy_protocol"`
-	// TLS says whether and how connections to backends are encrypted.
-	TLS PoolTLS `yaml:"tls"`
-	// Source lists local addresses to connect from, used in turn; more of them means more ephemeral ports.
-	Source []netip.Addr `yaml:"source"`
-	// TCPKeepalive is the idle time before, and the interval between, keepalive probes on backend connections; 0 disables them.
-	TCPKeepalive time.Duration `yaml:"tcp_keepalive"`
-	// TCPUserTimeout is how long sent data may stay unacknowledged on backend connections (TCP_USER_TIMEOUT, tcp(7)); 0: the kernel's default.
-	TCPUserTimeout time.Duration `yaml:"tcp_user_timeout"`
-	// Health says how backends are checked.
-	Health Health `yaml:"health"`
-	// Backends take the connections.
-	Backends []Backend `yaml:"backends"`
-}
-
-// Affinity says what identifies a client and how long it stays with its backend.
-type Affinity struct {
-	// Keys are tried in order, the first present wins: cookie:NAME, query:NAME, header:NAME, path:N (the N-th segment),
-	// sni, client_cert, source_ip. Left out or empty, it is source_ip for maglev and rendezvous, which hash a key, and
-	// no affinity for the others.
-	Keys []string `yaml:"keys"`
-	// TTL is how long a key keeps its backend after its last tunnel closed.
-	TTL time.Duration `yaml:"ttl"`
-	// Capacity bounds the keys that are remembered without an open tunnel.
-	Capacity int `yaml:"capacity"`
-	// IPv4Prefix is the size in bits of the IPv4 networks by which source_ip groups clients.
-	IPv4Prefix int `yaml:"ipv4_prefix"`
-	// IPv6Prefix is the size in bits of the IPv6 networks by which source_ip groups clients.
-	IPv6Prefix int `yaml:"ipv6_prefix"`
-	// HashKey is a secret shared by all edges of a cluster; it keeps clients from choosing their backend. Empty: a public constant.
-	HashKey Secret `yaml:"hash_key"`
-}
-
-// PoolTLSMode says whether connections to backends are encrypted.
-type PoolTLSMode string
-
-// Values of a pool's tls.mode.
-const (
-	PoolTLSOff PoolTLSMode = "off"
-	PoolTLSOn  PoolTLSMode = "on"
-)
-
-// PoolTLS describes TLS towards backends.
-type PoolTLS struct {
-	// Mode is off or on.
-	Mode PoolTLSMode `yaml:"mode"`
-	// ServerName is sent as SNI and verified; empty: the host part of the backend's address.
-	ServerName string `yaml:"server_name"`
-	// CA names a PEM file of authorities; empty: the system's.
-	CA string `yaml:"ca"`
-	// Cert names the PEM file of a certificate chain for backends that ask for one.
-	Cert string `yaml:"cert"`
-	// Key names the PEM file of its private key.
-	Key string `yaml:"key"`
-	// MinVersion is "1.2" or "1.3".
-	MinVersion string `yaml:"min_version"`
-	// InsecureSkipVerify accepts any certificate; for laboratories only.
-	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
-}
-
-// Health describes active checks. This version knows type none only.
-type Health struct {
-	// Type is none: backends are not checked, and failed connects are retried on others.
-	Type string `yaml:"type"`
-}
-
-// Backend is one address of a pool.
-type Backend struct {
-	// Name identifies the backend in logs; unique in its pool. Left out, it is the address.
-	Name string `yaml:"name"`
-	// Address is "host:port", "[v6]:port" or "unix:/path".
-	Address string `yaml:"address"`
-	// Weight is the share of new keys, 0 to 1000; 0 takes none.
-	Weight int `yaml:"weight"`
-	// MaxConnections bounds the tunnels; new keys go elsewhere beyond it. 0: no bound.
-	MaxConnections int `yaml:"max_connections"`
-}
-
 // Switch says whether something is used where it can be, or not at all.
 type Switch string
 
@@ -318,6 +199,22 @@ type Relay struct {
 	KTLS Switch `yaml:"ktls"`
 	// Loops is the number of event loops; 0: one for each processor.
 	Loops int `yaml:"loops"`
+}
+
+// DNS says how names of backends are resolved that may change; a plain host name is resolved once, at start.
+type DNS struct {
+	// Servers are asked in turn, "ip" or "ip:port"; empty: those of /etc/resolv.conf.
+	Servers []string `yaml:"servers"`
+	// Timeout bounds one query to one server.
+	Timeout time.Duration `yaml:"timeout"`
+	// MinTTL is the least time after which a name is asked for again; in between it is the answer's TTL.
+	MinTTL time.Duration `yaml:"min_ttl"`
+	// MaxTTL is the most.
+	MaxTTL time.Duration `yaml:"max_ttl"`
+	// Retry is the time until a name is asked for again whose answer failed or was empty; known backends stay.
+	Retry time.Duration `yaml:"retry"`
+	// MaxRecords bounds how many records of one answer are used.
+	MaxRecords int `yaml:"max_records"`
 }
 
 // SessionLog says when a session is logged.

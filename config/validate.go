@@ -24,6 +24,7 @@ func (v *validator) validate() {
 	v.listeners()
 	v.pools()
 	v.relay()
+	v.dns()
 }
 
 // given reports whether the file has a value at path.

@@ -24,6 +24,8 @@ func (v *validator) pools() {
 		v.affinity(p, path)
 		v.poolTLS(p, path)
 		noRepeats(v, child(path, "source"), p.Source)
+		v.health(p, path)
+		v.lasting(p, path)
 		v.backends(p, path)
 	}
 }
@@ -168,11 +170,32 @@ func (v *validator) serverName(p *Pool, path string) {
 // backends checks the backends of a pool.
 func (v *validator) backends(p *Pool, path string) {
 	list := child(path, "backends")
-	names, addresses := make(ledger), make(ledger)
-	weight := 0
+	v.listed(list, p.Backends)
+	weight, primary := 0, 0
 	for i := range p.Backends {
-		b, at := &p.Backends[i], element(list, i)
+		b := &p.Backends[i]
+		if kind, _ := b.Source(); kind != NoSource {
+			return // what it tells of may have any weight
+		}
 		weight += b.Weight
+		if !b.Backup {
+			primary += b.Weight
+		}
+	}
+	switch {
+	case len(p.Backends) == 0 || !v.sound(list):
+	case weight == 0:
+		v.fail(list, "all have weight 0, so none takes a connection; give one a weight of 1 to 1000")
+	case primary == 0:
+		v.fail(list, "all that have a weight are backups, so they are no backups; remove backup: true from one")
+	}
+}
+
+// listed checks a list of backends.
+func (v *validator) listed(list string, backends []Backend) {
+	names, addresses := make(ledger), make(ledger)
+	for i := range backends {
+		b, at := &backends[i], element(list, i)
 		v.backendAddress(b, at, addresses)
 		v.name(child(at, "name"), b.Name)
 		if b.Name == "" || !v.allSound(at, "name", "address") {
@@ -182,9 +205,6 @@ func (v *validator) backends(p *Pool, path string) {
 			v.fail(child(at, "name"), "the name %s is already that of %s; names are unique in a pool", shorten(b.Name), first)
 		}
 	}
-	if weight == 0 && len(p.Backends) > 0 && v.sound(list) {
-		v.fail(list, "all have weight 0, so none takes a connection; give one a weight of 1 to 1000")
-	}
 }
 
 func (v *validator) backendAddress(b *Backend, path string, used ledger) {
@@ -192,14 +212,23 @@ func (v *validator) backendAddress(b *Backend, path string, used ledger) {
 	if b.Address == "" || !v.sound(at) {
 		return
 	}
-	a, err := parseBackendAddress(b.Address)
+	address, err := checkBackendAddress(b)
 	if err != nil {
 		v.fail(at, "%v", err)
 		return
 	}
-	if first, dup := used.taken(a.String(), path); dup {
-		v.fail(at, "%v is already the address of %s; a backend is listed once", a, first)
+	if first, dup := used.taken(address, path); dup {
+		v.fail(at, "%v is already the address of %s; a backend is listed once", address, first)
 	}
+}
+
+// checkBackendAddress returns the one form of a backend's address.
+func checkBackendAddress(b *Backend) (string, error) {
+	if kind, rest := b.Source(); kind != NoSource {
+		return checkSource(kind, rest)
+	}
+	a, err := parseBackendAddress(b.Address)
+	return a.String(), err
 }
 
 // parseBackendAddress reads an address that can be connected to.

@@ -28,6 +28,7 @@ var (
 	answerNoBackend      = &answer{status: http.StatusServiceUnavailable, sentence: "no backend accepts connections now", retryAfter: true}
 	answerExhausted      = &answer{status: http.StatusServiceUnavailable, sentence: "out of descriptors or ports", retryAfter: true}
 	answerShutdown       = &answer{status: http.StatusServiceUnavailable, sentence: "shutting down", retryAfter: true}
+	answerDraining       = &answer{status: http.StatusServiceUnavailable, sentence: "this entry is being drained", retryAfter: true}
 	answerBackendDown    = &answer{status: http.StatusBadGateway, sentence: "the backend could not be reached"}
 	answerBackendSilent  = &answer{status: http.StatusBadGateway, sentence: "the backend closed the connection without an answer"}
 	answerBackendSlow    = &answer{status: http.StatusGatewayTimeout, sentence: "the backend did not answer in time"}

@@ -4,74 +4,139 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
+	"net/http"
 	"os"
-
-	"github.com/pires/go-proxyproto"
-	"github.com/pires/go-proxyproto/tlvparse"
 
 	"fairlead/lb/sys"
 	"fairlead/lb/termination"
 )
 
-// connect finds the session a backend and connects to it. Failed attempts go on with other backends, within the
-// pool's retries and its budget; nothing of the client's has been sent by then.
+// lookFor prepares the search for a backend.
+func (s *session) lookFor() error {
+	p := s.pool
+	only, err := s.f.mayEnter()
+	if err != nil {
+		return err
+	}
+	s.search = pick{pool: p, only: only}
+	if p.table != nil {
+		s.search.key, s.search.keyed = p.identity.key(s)
+	}
+	p.budget.connect()
+	return nil
+}
+
+// reach finds the session a backend that takes its request. What fails goes on with other backends, within the pool's
+// retries and its budget, as long as nothing has been sent that cannot be sent again.
+func (s *session) reach(w *early) error {
+	for {
+		if err := s.connect(w); err != nil {
+			return err
+		}
+		w.connected()
+		s.connected = s.age()
+		err := s.ask(w)
+		if err == nil || !s.mayRepeat(err, w) {
+			return err
+		}
+		s.failed = err
+		s.search.tried = append(s.search.tried, s.backend)
+		_ = s.upstream.Close()
+		s.choice.abandon()
+		s.choice, s.upstream, s.upBytes = choice{}, nil, 0
+	}
+}
+
+// ask sends the backend the request, and waits for the answer to one that asks for an Upgrade.
+func (s *session) ask(w *early) error {
+	up := s.upstream
+	stop := context.AfterFunc(s.ctx, func() { interruptLeg(up) })
+	defer stop()
+	err := s.sendPrefix(w)
+	if s.head.upgrade {
+		if err == nil {
+			err = s.awaitAnswer()
+		}
+		s.judgeAnswer(err)
+		if err == nil {
+			err = s.afterAnswer(w)
+		}
+	}
+	if err == nil && !stop() {
+		return s.interrupted(context.Cause(s.ctx)) // the leg's deadlines have passed
+	}
+	return err
+}
+
+// mayRepeat reports whether another backend may be asked the same: this one has gone before the first byte of its answer to
+// a GET, of which nothing went out but the head. That is what becomes of a request that reaches a backend just as it ends.
+func (s *session) mayRepeat(err error, w *early) bool {
+	if asEnding(err).cause != termination.BackendNoAnswer || !s.head.upgrade || s.head.method != http.MethodGet || s.downBytes > 0 ||
+		s.arrival.ours > s.arrival.head.Len() {
+		return false
+	}
+	return s.ctx.Err() == nil && s.attempts <= s.pool.opts.Retries && w.recall() && s.mayRetry(&s.choice)
+}
+
+// mayRetry reports whether the budget has room for one more attempt. When a backend dies all its clients come back at
+// once, and belong to it. That their first try fails is no reason to refuse them the second, which costs a cluster no more
+// than they would with their tunnels.
+func (s *session) mayRetry(c *choice) bool { return c.loyal || s.pool.budget.retry() }
+
+// connect finds the session a backend and connects to it.
 func (s *session) connect(watch *early) error {
 	p := s.pool
-	search := pick{pool: p}
-	if p.table != nil {
-		search.key, search.keyed = p.identity.key(s)
-	}
 	announce, err := s.proxyHeader()
 	if err != nil {
 		return endWith(termination.InternalError, answerInternal, err)
 	}
 	s.announce = announce
-	p.budget.connect()
-	var failed error
-	for attempt := 0; ; attempt++ {
-		c, ok := search.next()
-		if !ok {
-			if failed == nil {
-				return endWith(termination.NoBackend, answerNoBackend, errors.New("every backend is full or has weight 0"))
-			}
-			return failed
+	for {
+		c, err := s.find(&s.search)
+		if err != nil {
+			return s.nobodyLeft(err)
 		}
 		s.attempts++
 		leg, err := s.dial(c.backend)
 		if err == nil {
-			c.backend.connects.Add(1)
-			c.backend.parked.Store(0)
+			p.connected(c.backend, !s.head.upgrade)
 			s.choice, s.upstream = c, leg
 			s.backend, s.hit = c.backend, c.hit
 			return nil
 		}
-		c.abandon()
 		if cause := context.Cause(s.ctx); cause != nil {
+			p.undecided(c.backend)
+			c.abandon()
 			return s.interrupted(cause)
 		}
-		failed = s.connectFailed(c.backend, err)
-		search.tried = append(search.tried, c.backend.id)
-		if attempt >= p.opts.Retries || watch.clientEnded() {
-			return failed
-		}
-		// When a backend dies all its clients come back, with tunnels there that have not quite ended. That their first
-		// try fails is known beforehand and no reason to refuse them the second.
-		if !c.loyal && !p.budget.retry() {
-			return failed
+		s.failed = s.connectFailed(c.backend, err)
+		c.abandon() // behind what came of it, so that nobody takes the slot to fail in the same way
+		s.search.tried = append(s.search.tried, c.backend)
+		if s.attempts > p.opts.Retries || watch.clientEnded() || !s.mayRetry(&c) {
+			return s.failed
 		}
 	}
 }
 
+// nobodyLeft is the end of a session that found no backend: what the last one did, if one was tried.
+func (s *session) nobodyLeft(err error) error {
+	switch {
+	case s.search.only && s.attempts == 0:
+		return endWith(termination.Draining, answerDraining, errDraining)
+	case s.failed != nil && asEnding(err).cause == termination.NoBackend:
+		return s.failed
+	}
+	return err
+}
+
 // connectFailed counts a failed attempt and says how the session ends if it was the last.
 func (s *session) connectFailed(b *Backend, err error) error {
-	b.failures.Add(1)
 	err = fmt.Errorf("backend %s: %w", b.Name, err)
 	if sys.IsDescriptorLimit(err) || sys.IsPortsExhausted(err) {
+		s.pool.undecided(b)
 		return endWith(termination.ResourceExhausted, answerExhausted, err) // not the backend's fault
 	}
-	b.park(s.pool.opts.FailTimeout)
+	s.pool.connectFailed(b, err)
 	var hs *upstreamHandshakeError
 	switch {
 	case sys.IsRefused(err): // before the next case, which knows an unreachable host as well
@@ -81,68 +146,4 @@ func (s *session) connectFailed(b *Backend, err error) error {
 		return endWith(termination.BackendTLSFailed, answerBackendDown, err)
 	}
 	return endWith(termination.BackendRefused, answerBackendDown, err)
-}
-
-// proxyHeader returns the PROXY protocol header for the backend, nil if the pool sends none.
-func (s *session) proxyHeader() ([]byte, error) {
-	if s.pool.opts.SendProxy == SendProxyOff {
-		return nil, nil
-	}
-	h := proxyproto.HeaderProxyFromAddrs(1, tcpAddr(s.source), tcpAddr(s.destination))
-	if s.pool.opts.SendProxy == SendProxyV2 {
-		h.Version = 2
-		if err := h.SetTLVs(s.proxyTLVs()); err != nil {
-			return nil, fmt.Errorf("PROXY header: %w", err)
-		}
-	}
-	b, err := h.Format()
-	if err != nil {
-		return nil, fmt.Errorf("PROXY header: %w", err)
-	}
-	return b, nil
-}
-
-// tcpAddr returns nil for an address that is not known, which makes the header say so.
-func tcpAddr(a netip.AddrPort) net.Addr {
-	if !a.IsValid() {
-		return nil
-	}
-	return net.TCPAddrFromAddrPort(a)
-}
-
-// proxyTLVs tells a backend what the client's TLS said (PROXY protocol section 2.2).
-func (s *session) proxyTLVs() []proxyproto.TLV {
-	var tlvs []proxyproto.TLV
-	add := func(t proxyproto.PP2Type, v string) {
-		if v != "" {
-			tlvs = append(tlvs, proxyproto.TLV{Type: t, Value: []byte(v)})
-		}
-	}
-	add(proxyproto.PP2_TYPE_AUTHORITY, s.sni)
-	add(proxyproto.PP2_TYPE_UNIQUE_ID, s.id.String())
-	state := &s.tls
-	if state.Version == 0 {
-		return tlvs
-	}
-	add(proxyproto.PP2_TYPE_ALPN, state.ALPN) // the one in use, which under passthrough only the backend knows
-	sub := []proxyproto.TLV{
-		{Type: proxyproto.PP2_SUBTYPE_SSL_VERSION, Value: []byte(state.VersionName())},
-		{Type: proxyproto.PP2_SUBTYPE_SSL_CIPHER, Value: []byte(state.CipherName())},
-	}
-	ssl := tlvparse.PP2SSL{Client: tlvparse.PP2_BITFIELD_CLIENT_SSL, Verify: 1} // no certificate
-	if len(state.PeerCertificates) > 0 {
-		ssl.Verify = 0 // one that does not verify never gets here
-		ssl.Client |= tlvparse.PP2_BITFIELD_CLIENT_CERT_SESS
-		if !state.Resumed {
-			ssl.Client |= tlvparse.PP2_BITFIELD_CLIENT_CERT_CONN
-		}
-		if cn := state.PeerCertificates[0].Subject.CommonName; cn != "" {
-			sub = append(sub, proxyproto.TLV{Type: proxyproto.PP2_SUBTYPE_SSL_CN, Value: []byte(cn)})
-		}
-	}
-	ssl.TLV = sub
-	if tlv, err := ssl.Marshal(); err == nil { // fails on over 64 KiB only, which no certificate name reaches
-		tlvs = append(tlvs, tlv)
-	}
-	return tlvs
 }

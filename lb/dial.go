@@ -10,6 +10,7 @@ import (
 
 	"fairlead/lb/relay"
 	"fairlead/lb/sys"
+	"fairlead/tlsterm"
 )
 
 // dialer connects from one local address.
@@ -65,51 +66,63 @@ type upstreamHandshakeError struct{ err error }
 func (e *upstreamHandshakeError) Error() string { return "TLS handshake: " + e.err.Error() }
 func (e *upstreamHandshakeError) Unwrap() error { return e.err }
 
+// target is what a connection to a backend is made of.
+type target struct {
+	*BackendOptions
+	tls      *tlsterm.Client // nil: clear text
+	announce []byte          // the PROXY header
+}
+
 // dial connects to b, and encrypts if the pool does, within the connect timeout. With TLS the PROXY header goes
 // out here, in clear and before the handshake; without, it is left for the first write.
 func (s *session) dial(b *Backend) (relay.Leg, error) {
-	deadline := time.Now().Add(s.pool.opts.ConnectTimeout)
-	conn, err := s.pool.dialAny(s.ctx, deadline, b)
-	if err != nil {
-		return nil, err
+	t := target{BackendOptions: b.Options(), tls: s.pool.opts.TLS}
+	if t.tls != nil {
+		t.announce = s.announce
 	}
-	if s.pool.opts.TLS == nil {
-		return relay.NewConnLeg(conn), nil
-	}
-	ctx, cancel := context.WithDeadline(s.ctx, deadline)
-	defer cancel()
-	leg, err := s.secureUpstream(ctx, conn, b)
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return leg, nil
+	return s.pool.dial(s.ctx, time.Now().Add(s.pool.opts.ConnectTimeout), t)
 }
 
-// secureUpstream sends the PROXY header and does the TLS handshake.
-func (s *session) secureUpstream(ctx context.Context, conn net.Conn, b *Backend) (relay.Leg, error) {
-	if len(s.announce) > 0 {
-		deadline, _ := ctx.Deadline()
-		if err := conn.SetWriteDeadline(deadline); err != nil {
-			return nil, err
-		}
-		if _, err := conn.Write(s.announce); err != nil {
-			return nil, fmt.Errorf("send PROXY header: %w", err)
-		}
-		if err := conn.SetWriteDeadline(time.Time{}); err != nil {
-			return nil, err
-		}
-	}
-	leg, err := s.pool.opts.TLS.Handshake(ctx, conn, b.ServerName)
+// dial connects, sends the PROXY header and does the TLS handshake.
+func (p *Pool) dial(ctx context.Context, deadline time.Time, t target) (relay.Leg, error) {
+	conn, err := p.dialAny(ctx, deadline, t.BackendOptions)
 	if err != nil {
+		return nil, err
+	}
+	if err := t.sendHeader(conn, deadline); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("send PROXY header: %w", err)
+	}
+	if t.tls == nil {
+		return relay.NewConnLeg(conn), nil
+	}
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	leg, err := t.tls.Handshake(ctx, conn, t.ServerName)
+	if err != nil {
+		_ = conn.Close()
 		return nil, &upstreamHandshakeError{err}
 	}
 	return leg, nil
 }
 
+// sendHeader sends the PROXY header, if there is one.
+func (t *target) sendHeader(conn net.Conn, deadline time.Time) error {
+	if len(t.announce) == 0 {
+		return nil
+	}
+	if err := conn.SetWriteDeadline(deadline); err != nil {
+		return err
+	}
+	if _, err := conn.Write(t.announce); err != nil {
+		return err
+	}
+	return conn.SetWriteDeadline(time.Time{})
+}
+
 // dialAny connects to the first of b's addresses that answers. Each has its share of the time that is left, so that a
 // dead one does not use it up.
-func (p *Pool) dialAny(ctx context.Context, deadline time.Time, b *Backend) (relay.Conn, error) {
+func (p *Pool) dialAny(ctx context.Context, deadline time.Time, b *BackendOptions) (relay.Conn, error) {
 	if b.Path != "" {
 		return dialUnix(ctx, deadline, b.Path)
 	}

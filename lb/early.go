@@ -44,6 +44,7 @@ type early struct {
 	held     []byte
 	total    int  // bytes read
 	sent     int  // of them, written to upstream
+	lost     bool // bytes could not be written to upstream, and are nowhere else
 	eof      bool // the client has ended its direction in order
 	waits    bool // connected: the answer has a deadline of its own, and a half-closed client may wait for it
 	grace    *time.Timer
@@ -91,6 +92,7 @@ func (e *early) took(p []byte, err error) bool {
 		if e.upstream == nil {
 			e.held = append(e.held, p...)
 		} else if e.sendLocked(p) != nil {
+			e.lost = true
 			return false // the session finds out when it reads the answer
 		}
 	}
@@ -130,6 +132,17 @@ func (e *early) connected() {
 	if e.grace != nil {
 		e.grace.Stop()
 	}
+}
+
+// recall undoes forwardTo for a backend that is given up, unless that has got bytes, or the client's end.
+func (e *early) recall() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.sent > 0 || e.lost || e.eof {
+		return false
+	}
+	e.upstream, e.waits = nil, false
+	return true
 }
 
 // forwardTo writes what was held to upstream, and from now on what arrives as well.

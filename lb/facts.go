@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"fairlead/lb/affinity"
-	"fairlead/lb/balance"
 )
 
 // facts is what stays known of a session for as long as it lives: what its line in the log says, and what must be given
@@ -33,7 +32,8 @@ type facts struct {
 	key      affinity.Key
 	hit      string // how the backend was found
 	attempts int
-	status   int // of the backend's answer to an Upgrade request; 0 if not looked at
+	queued   time.Duration // waited for a slot
+	status   int           // of the backend's answer to an Upgrade request; 0 if not looked at
 
 	upBytes, downBytes uint64        // sent by the arrival, before the relay counts
 	secured            time.Duration // since start: TLS done
@@ -64,19 +64,20 @@ func (a *facts) code(c *coder, pools []*Pool) {
 	for _, text := range [...]*string{&a.head.host, &a.head.method, &a.head.path, &a.hit} {
 		c.text(text)
 	}
-	pool, backend := slices.Index(pools, a.pool), balance.ID(0)
+	pool, backend := slices.Index(pools, a.pool), affinity.ID(0)
 	if a.backend != nil {
-		backend = a.backend.id
+		backend = a.backend.number
 	}
 	c.int(&pool)
 	c.uint32((*uint32)(&backend))
 	a.pool = pools[pool]
-	a.backend = a.pool.backends[backend]
+	a.backend = a.pool.view.Load().numbers[backend] // as long as it has sessions it has a number
 	if a.pinned {
 		c.uint64(&a.key.Hi)
 		c.uint64(&a.key.Lo)
 	}
 	c.int(&a.attempts)
+	c.duration(&a.queued)
 	c.int(&a.status)
 	c.uint64(&a.upBytes)
 	c.uint64(&a.downBytes)
@@ -101,8 +102,8 @@ func unpack(b []byte, pools []*Pool) facts {
 
 // release gives the backend back after a tunnel.
 func (a *facts) release() {
-	a.backend.active.Add(-1)
 	if a.pinned {
-		a.pool.table.Release(a.key, affinity.ID(a.backend.id))
+		a.pool.table.Release(a.key, a.backend.number)
 	}
+	a.backend.giveBack() // behind the pin, which must not outlive the last session
 }

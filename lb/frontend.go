@@ -100,6 +100,8 @@ type Frontend struct {
 	accepting sync.WaitGroup // accept loops
 	sessions  sync.WaitGroup
 
+	drain drainState
+
 	open       atomic.Int64
 	arrived    atomic.Uint64
 	causes     [termination.Count]atomic.Uint64
@@ -133,7 +135,11 @@ func (f *Frontend) addPool(p *Pool) {
 }
 
 // Close gives back what the frontend's tunnels needed. There must be none any more.
-func (f *Frontend) Close() { f.memos.close() }
+func (f *Frontend) Close() {
+	f.cancel(errShutdown) // ends a drain
+	f.drain.running.Wait()
+	f.memos.close()
+}
 
 // maxAge is how old the next tunnel may get. It varies by a tenth, so that clients who came together do not come back
 // together.

@@ -36,6 +36,8 @@ const (
 	fieldBackend  = "backend"
 	fieldAffinity = "affinity"
 	fieldAttempts = "attempts"
+	fieldTQueue   = "t_queue"
+	fieldReason   = "reason"
 	fieldStatus   = "status"
 	fieldEngine   = "engine"
 	fieldObstacle = "obstacle"
@@ -126,6 +128,9 @@ func (a *facts) fields(fs []zap.Field) []zap.Field {
 	}
 	if a.attempts > 1 {
 		fs = append(fs, zap.Int(fieldAttempts, a.attempts))
+	}
+	if a.queued != 0 {
+		fs = append(fs, zap.Duration(fieldTQueue, a.queued))
 	}
 	if a.status != 0 {
 		fs = append(fs, zap.Int(fieldStatus, a.status))

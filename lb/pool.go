@@ -1,14 +1,20 @@
 package lb
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"fairlead/health"
 	"fairlead/lb/affinity"
 	"fairlead/lb/balance"
+	"fairlead/lb/relay"
 	"fairlead/lb/sys"
 	"fairlead/tlsterm"
 )
@@ -46,8 +52,17 @@ type PoolOptions struct {
 	TTL                    time.Duration
 	Capacity               int
 
+	LoadFactor     float64       // a new key's backend has at most this times its share of the sessions; 0: no bound
+	PanicThreshold float64       // share of backends below which what is observed of them is disregarded; 0: never
+	SlowStart      time.Duration // how long the share of a backend that returns grows; 0: it has all of it at once
+	Queue          QueueOptions
+	Check          CheckOptions
+	Ejection       EjectionOptions
+	OnDown         OnDown
+	CloseRate      float64      // tunnels a second and backend, for ClosePaced
+	Drain          DrainOptions // of a backend that is removed
+
 	ConnectTimeout time.Duration
-	FailTimeout    time.Duration // how long a backend is passed over after a failed connect; 0: not at all
 	AnswerTimeout  time.Duration // for the answer to an Upgrade request
 	Retries        int
 	RetryBudget    float64
@@ -57,47 +72,67 @@ type PoolOptions struct {
 	Socket         sys.SocketOptions
 }
 
+// EjectionOptions says what sessions must see of a backend for it to be passed over for a while.
+type EjectionOptions struct {
+	health.EjectorOptions
+	MaxShare float64 // of the pool that may be ejected at a time; one backend always may, the last eligible one never
+}
+
 // Pool is a set of backends with one policy, affinity and set of limits. It is safe for concurrent use.
+//
+// Picks read the view and take no lock of the pool. What is known of its backends changes under mu, who they are under
+// change as well, which is held while a new policy is built.
 type Pool struct {
 	opts     PoolOptions
-	backends []*Backend // by balance.ID
-	policy   balance.Policy
-	keyless  balance.Policy // for sessions without identity
 	identity identity
 	table    *affinity.Table // nil without keys
 	budget   retryBudget
+	queue    queue
+	log      *zap.Logger // none before Start
+	monitor  *health.Monitor
+	relay    *relay.Group
+
+	view atomic.Pointer[view]
+
+	change  sync.Mutex // before mu
+	mu      sync.Mutex
+	byName  map[string]*Backend // those that left as well, until nobody can belong to them any more
+	sources map[string][]*Backend
+	numbers affinity.ID // the last that was given
+	closed  bool
+	closers sync.WaitGroup
+
+	keepLogs every
 
 	dialers    [families][]dialer // one a source address, or one for all
 	nextDialer atomic.Uint32
 }
 
-// NewPool makes a pool. It fails on options that cannot work, such as two backends of one name.
+type logLevel = zapcore.Level
+
+const (
+	infoLevel = zapcore.InfoLevel
+	warnLevel = zapcore.WarnLevel
+)
+
+// NewPool makes a pool. It fails on options that cannot work, such as two backends of one name. Checks begin with Start.
 func NewPool(o PoolOptions) (*Pool, error) {
-	p := &Pool{opts: o, budget: retryBudget{share: o.RetryBudget, now: time.Now}, dialers: newDialers(o)}
-	members := make([]balance.Member, len(o.Backends))
-	for i, b := range o.Backends {
-		id := balance.ID(i) //nolint:gosec // a list from a file, far below 2^32
-		if err := p.keepReachable(&b); err != nil {
-			return nil, fmt.Errorf("pool %q: %w", o.Name, err)
-		}
-		p.backends = append(p.backends, &Backend{BackendOptions: b, id: id})
-		members[i] = balance.Member{ID: id, Name: b.Name, Weight: b.Weight}
+	p := &Pool{
+		opts: o, budget: retryBudget{share: o.RetryBudget, now: time.Now}, dialers: newDialers(o), queue: queue{options: o.Queue},
+		byName: make(map[string]*Backend), sources: make(map[string][]*Backend), log: zap.NewNop(),
 	}
-	var err error
-	if p.policy, err = newPolicy(o.Policy, members); err != nil {
-		return nil, fmt.Errorf("pool %q: %w", o.Name, err)
-	}
-	if p.keyless, err = balance.NewLeastConn(members, nil); err != nil {
-		return nil, fmt.Errorf("pool %q: %w", o.Name, err)
-	}
+	p.view.Store(&view{roster: &roster{}})
 	if len(o.Keys) > 0 {
 		p.identity = identity{
 			sources: o.Keys, hasher: affinity.NewHasher(o.HashKey), v4Bits: o.IPv4Prefix, v6Bits: o.IPv6Prefix,
 		}
-		p.table, err = affinity.New(affinity.Config{Capacity: o.Capacity, TTL: o.TTL, Now: time.Now})
-		if err != nil {
+		var err error
+		if p.table, err = affinity.New(affinity.Config{Capacity: o.Capacity, TTL: o.TTL, Now: time.Now}); err != nil {
 			return nil, fmt.Errorf("pool %q: %w", o.Name, err)
 		}
+	}
+	if _, err := p.SetMembers("", o.Backends); err != nil {
+		return nil, fmt.Errorf("pool %q: %w", o.Name, err)
 	}
 	return p, nil
 }
@@ -116,107 +151,61 @@ func newPolicy(p Policy, members []balance.Member) (balance.Policy, error) {
 	return nil, fmt.Errorf("unknown policy %d", p)
 }
 
+// Runtime is what a pool works with once it runs.
+type Runtime struct {
+	Log     *zap.Logger
+	Monitor *health.Monitor // nil: backends are not checked
+	Relay   *relay.Group    // where their tunnels are; nil: none is ever ended by the pool
+}
+
+// Start begins to check backends. Close ends it.
+func (p *Pool) Start(r Runtime) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log, p.monitor, p.relay = r.Log.Named("lb"), r.Monitor, r.Relay
+	for _, b := range p.view.Load().members {
+		p.watchLocked(b)
+	}
+}
+
+// Close ends the pool's checks, timers and goroutines, and returns when they have ended. Sessions go on; what they see of
+// backends is not heeded any more.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	p.closed = true
+	var watches []*health.Watch
+	for _, b := range p.byName {
+		if b.watch != nil {
+			watches = append(watches, b.watch)
+		}
+		if b.ejection != nil {
+			b.ejection.Stop()
+		}
+		if b.closing != nil {
+			b.closing.stop()
+		}
+	}
+	p.mu.Unlock()
+	for _, w := range watches {
+		w.Stop()
+	}
+	p.closers.Wait()
+}
+
 // Name returns the pool's name.
 func (p *Pool) Name() string { return p.opts.Name }
 
-// Backends returns the pool's backends; the slice must not be changed.
-func (p *Pool) Backends() []*Backend { return p.backends }
+// Backends returns the pool's backends, without those that have been removed; the slice must not be changed.
+func (p *Pool) Backends() []*Backend { return p.view.Load().members }
 
-// choice is a backend that was picked for a session: a slot on it and, for a session with identity, a reference
-// to its pin. Either abandon ends it, or it passes into the session's facts and their release does.
-type choice struct {
-	backend *Backend
-	pin     affinity.Pin // holds nothing without identity
-	hit     string       // how it was found, for the session line
-	loyal   bool         // the backend is parked, and was picked for its open tunnel
-}
+// errNoBackend is returned for a name that no backend has.
+var errNoBackend = errors.New("the pool has no backend of this name")
 
-// abandon ends a choice that never became a tunnel.
-func (c *choice) abandon() {
-	c.backend.active.Add(-1)
-	c.pin.Abandon()
-}
-
-// pick is one session's search for a backend: it remembers which were tried. Its methods are what the policies
-// see of the pool.
-type pick struct {
-	pool  *Pool
-	key   affinity.Key
-	keyed bool
-	tried []balance.ID
-	all   bool // parked backends as well: nothing else is left
-}
-
-// Eligible reports whether a new key may be placed on a backend.
-func (k *pick) Eligible(id balance.ID) bool {
-	return !k.pool.backends[id].full() && k.open(id)
-}
-
-// open reports whether a backend is worth a connect.
-func (k *pick) open(id balance.ID) bool {
-	return !slices.Contains(k.tried, id) && (k.all || !k.pool.backends[id].isParked())
-}
-
-// Load returns a backend's open sessions.
-func (k *pick) Load(id balance.ID) int64 { return k.pool.backends[id].active.Load() }
-
-// accepts reports whether a key that already belongs to a backend may stay: load bounds do not move it. Nor does a
-// connect of somebody else's that failed, while the key has a tunnel open there: that is a sign of life.
-func (k *pick) accepts(id affinity.ID, how affinity.Hit) bool {
-	if how == affinity.Pinned {
-		return !slices.Contains(k.tried, balance.ID(id))
+// find returns a backend by name.
+func (p *Pool) findLocked(name string) (*Backend, error) {
+	b := p.byName[name]
+	if b == nil || b.is(removed) {
+		return nil, fmt.Errorf("pool %q: backend %q: %w", p.opts.Name, name, errNoBackend)
 	}
-	return k.open(balance.ID(id))
-}
-
-// next picks a backend and reserves a slot on it: pin, then memory, then policy. It never blocks. Not ok means
-// that every backend was tried, is full or has weight 0.
-func (k *pick) next() (choice, bool) {
-	for {
-		c, fresh, ok := k.find()
-		if !ok && !k.all {
-			k.all = true // a parked backend is better than none
-			continue
-		}
-		if !ok {
-			return choice{}, false
-		}
-		if c.backend.reserve(fresh) {
-			if !k.all {
-				c.loyal = c.backend.isParked()
-				c.backend.probe(k.pool.opts.ConnectTimeout)
-			}
-			return c, true
-		}
-		// Filled up since find looked: forget the placement and search among the others.
-		c.pin.Abandon()
-		k.tried = append(k.tried, c.backend.id)
-	}
-}
-
-// find picks without reserving. fresh says that the key was placed anew, so load bounds hold.
-func (k *pick) find() (c choice, fresh, ok bool) {
-	p := k.pool
-	if !k.keyed {
-		policy := p.policy
-		if p.opts.Policy == Maglev || p.opts.Policy == Rendezvous {
-			policy = p.keyless // nothing to hash
-		}
-		id, ok := policy.Pick(0, k)
-		if !ok {
-			return choice{}, false, false
-		}
-		return choice{backend: p.backends[id], hit: "none"}, true, true
-	}
-	pin, hit, ok := p.table.Acquire(k.key, k.accepts, k.place)
-	if !ok {
-		return choice{}, false, false
-	}
-	return choice{backend: p.backends[pin.Backend()], pin: pin, hit: hit.String()}, hit == affinity.Placed, true
-}
-
-// place asks the policy for a new key's backend.
-func (k *pick) place() (affinity.ID, bool) {
-	id, ok := k.pool.policy.Pick(k.key.Hi, k)
-	return affinity.ID(id), ok
+	return b, nil
 }

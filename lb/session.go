@@ -35,6 +35,9 @@ type session struct {
 	arrival *arrival // buffers; nil once the tunnel stands
 	request *request // what of the client's bytes belongs to its request; nil: all
 
+	search   pick      // for a backend
+	failed   error     // how the last attempt ended
+	answerBy time.Time // when a backend must have answered an Upgrade request; zero: none was asked
 	choice   choice
 	announce []byte // the PROXY header for the backend
 	upstream relay.Leg
@@ -107,28 +110,18 @@ func (s *session) arrive() error {
 	if err := s.identify(); err != nil {
 		return err
 	}
+	if err := s.lookFor(); err != nil {
+		return err
+	}
 	w := watch(s.client, s.request, s.f.opts.Head.Limits.MaxBytes, s.cancel)
 	defer w.stop()
-	if err := s.connect(w); err != nil {
+	if err := s.reach(w); err != nil {
 		return err
-	}
-	w.connected()
-	s.connected = s.age()
-	up := s.upstream
-	stop := context.AfterFunc(s.ctx, func() { interruptLeg(up) })
-	defer stop()
-	if err := s.sendPrefix(w); err != nil {
-		return err
-	}
-	if s.head.upgrade {
-		if err := s.awaitAnswer(w); err != nil {
-			return err
-		}
 	}
 	w.stop()
 	s.upDone = w.passedEnd()
 	s.upBytes += w.forwarded()
-	if !stop() || !s.uninterrupt() {
+	if !s.uninterrupt() {
 		return s.interrupted(context.Cause(s.ctx)) // the legs' deadlines have passed
 	}
 	return s.adopt()

@@ -3,6 +3,7 @@ package lb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -94,24 +95,48 @@ func (s *session) clientFacts() client {
 
 // awaitAnswer waits for the backend's answer to an Upgrade request and passes it on. Only a real 101 makes an
 // upgraded tunnel; the wait has an absolute deadline.
-func (s *session) awaitAnswer(w *early) error {
-	deadline := time.Now().Add(s.pool.opts.AnswerTimeout)
+func (s *session) awaitAnswer() error {
+	if s.answerBy.IsZero() {
+		s.answerBy = time.Now().Add(s.pool.opts.AnswerTimeout) // for all that are asked
+	}
 	for _, d := range []func(time.Time) error{s.upstream.SetReadDeadline, s.upstream.SetWriteDeadline, s.client.SetWriteDeadline} {
-		if err := d(deadline); err != nil {
+		if err := d(s.answerBy); err != nil {
 			return endWith(termination.BackendNoAnswer, answerBackendSilent, err)
 		}
 	}
 	if cause := context.Cause(s.ctx); cause != nil {
 		return s.interrupted(cause) // its deadline may just have been replaced
 	}
-	if err := s.readAnswer(); err != nil {
-		return err
-	}
+	return s.readAnswer()
+}
+
+// afterAnswer goes on where the answer to an Upgrade request is known.
+func (s *session) afterAnswer(w *early) error {
 	if !s.holdsEarlyBytes() {
 		return nil
 	}
 	return s.releaseHeld(w)
 }
+
+// judgeAnswer tells the pool what the backend made of an Upgrade request: no answer, one that is not HTTP, and a 5xx count
+// against it.
+func (s *session) judgeAnswer(err error) {
+	var e *ending
+	switch {
+	case errors.As(err, &e) && e.cause.Side() != termination.Backend:
+		s.pool.undecided(s.backend)
+	case err != nil:
+		s.pool.answered(s.backend, false, err)
+	case s.status == 0:
+		s.pool.answered(s.backend, false, errNotHTTP)
+	case s.status >= http.StatusInternalServerError:
+		s.pool.answered(s.backend, false, fmt.Errorf("backend %s: answered an Upgrade request with %d", s.backend.Name, s.status))
+	default:
+		s.pool.answered(s.backend, true, nil)
+	}
+}
+
+var errNotHTTP = errors.New("the answer to an Upgrade request is not HTTP")
 
 // releaseHeld sends what was held back for the answer, or sees to it that it goes nowhere.
 func (s *session) releaseHeld(w *early) error {
@@ -197,6 +222,7 @@ func (s *session) adopt() error {
 	f.logOpen(&s.facts)
 	s.key, s.pinned = s.choice.pin.Part()
 	var room [memoRoom]byte
+	spec.Tag = s.backend.tag
 	spec.Ref = f.memos.keep(s.pack(room[:0], f.pools))
 	s.cancel(errAdopted) // a tunnel needs no place among the arrivals that a shutdown interrupts
 	t := f.opts.Relay.Adopt(spec)

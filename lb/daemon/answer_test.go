@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"fairlead/lb/termination"
 )
@@ -117,7 +119,7 @@ func TestSlowAnswerToAnUpgrade(t *testing.T) {
 
 func TestFullBackendsAreAnsweredWith503(t *testing.T) {
 	b := startBackend(t, "tcp", "127.0.0.1:0")
-	e := startEdge(t, strings.Replace(oneHTTP("", "balance: least_conn", b.addr()), "address:", "max_connections: 1, address:", 1))
+	e := startEdge(t, strings.Replace(oneHTTP("", "balance: least_conn\nqueue: {size: 0}", b.addr()), "address:", "max_connections: 1, address:", 1))
 	first := e.dial("edge")
 	first.send(upgrade)
 	up := b.accept()
@@ -176,4 +178,59 @@ func fullListener(t *testing.T) net.Listener {
 	}
 	t.Fatal("the accept queue does not fill up")
 	return nil
+}
+
+// TestUpgradeIsAskedOfAnother when a backend goes before the first byte of its answer, and of none when that could repeat
+// what has been done.
+func TestUpgradeIsAskedOfAnother(t *testing.T) {
+	for _, tt := range []struct {
+		name, request, answer string // of the first backend that is asked
+		more                  string // the client sends ahead of the answer
+		again                 bool
+	}{
+		{"gone without an answer", upgrade, "", "", true},
+		{"another method", strings.Replace(upgrade, "GET", "POST", 1), "", "", false},
+		{"it has the client's bytes", upgrade, "", "early", false},
+		{"the answer had begun", upgrade, "HTTP/1.1 10", "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a, b := startBackend(t, "tcp", "127.0.0.1:0"), startBackend(t, "tcp", "127.0.0.1:0")
+			e := startEdge(t, oneHTTP("", byCookie, a.addr(), b.addr()))
+			c := e.dial("edge")
+			c.send(tt.request + tt.more)
+			first, second := a, b
+			var up *peer
+			select {
+			case conn := <-a.conns:
+				up = newPeer(t, conn)
+			case conn := <-b.conns:
+				up, first, second = newPeer(t, conn), b, a
+			case <-time.After(patience):
+				t.Fatal("no connection")
+			}
+			up.want(tt.request + tt.more)
+			up.send(tt.answer)
+			_ = up.Close()
+			if !tt.again {
+				_, _ = io.ReadAll(c)
+				_ = c.Close()
+				e.session(0)
+				second.none()
+				first.none()
+				return
+			}
+			up = second.accept()
+			up.want(tt.request)
+			up.send(switching)
+			c.want(switching)
+			c.send("up")
+			up.want("up")
+			up.send("down")
+			c.want("down")
+			_, _ = c.Close(), up.Close()
+			if s := e.session(0); s["attempts"] != int64(2) || s["up"] != uint64(len(tt.request)+2) || s["down"] != uint64(len(switching)+4) {
+				t.Errorf("session %v", s)
+			}
+		})
+	}
 }

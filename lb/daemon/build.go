@@ -1,22 +1,18 @@
 package daemon
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"runtime"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/gaissmai/bart"
 	"go.uber.org/zap"
 
 	"fairlead/config"
 	"fairlead/lb"
+	"fairlead/lb/discovery"
 	"fairlead/lb/peek"
 	"fairlead/lb/relay"
 	"fairlead/lb/sys"
@@ -31,6 +27,8 @@ type plan struct {
 	pools     []*lb.Pool
 	relay     relay.Options
 	watched   []watched
+	sources   []*source
+	resolver  *discovery.Resolver
 	warnings  []string
 }
 
@@ -56,7 +54,11 @@ func (p *plan) warn(log *zap.Logger) {
 
 // prepare loads certificates and authorities, resolves backends and builds pools. It reports all errors at once.
 func prepare(c *config.Config) (*plan, error) {
-	p := &plan{relay: buildRelay(&c.Relay)}
+	resolver, err := buildResolver(&c.DNS)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{relay: buildRelay(&c.Relay), resolver: resolver}
 	var errs []error
 	pools := map[string]*lb.Pool{}
 	for i := range c.Pools {
@@ -95,6 +97,21 @@ var (
 	sessionLogs = map[config.SessionLog]lb.SessionLog{config.SessionsOff: lb.SessionsOff, config.SessionsClose: lb.SessionsClose, config.SessionsBoth: lb.SessionsBoth}
 	tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 )
+
+// mostChecks bounds the active checks that run at a time, and so the descriptors set aside for them.
+const mostChecks = 256
+
+// checks is how many may run.
+func (p *plan) checks() int {
+	n := 0
+	for _, pool := range p.pools {
+		n += pool.Checks()
+	}
+	if len(p.sources) > 0 {
+		n += mostChecks / 4 // nobody knows how many there will be
+	}
+	return min(n, mostChecks)
+}
 
 // buildRelay translates what may move bytes.
 func buildRelay(r *config.Relay) relay.Options {
@@ -173,94 +190,4 @@ func networks(ps []netip.Prefix) *bart.Lite {
 		t.Insert(p)
 	}
 	return t
-}
-
-// buildPool translates a pool and resolves its backends.
-func (p *plan) buildPool(c *config.Pool) (*lb.Pool, error) {
-	o := lb.PoolOptions{
-		Name: c.Name, Policy: policies[c.Balance],
-		HashKey: c.Affinity.HashKey.Reveal(), IPv4Prefix: c.Affinity.IPv4Prefix, IPv6Prefix: c.Affinity.IPv6Prefix,
-		TTL: c.Affinity.TTL, Capacity: c.Affinity.Capacity,
-		ConnectTimeout: c.ConnectTimeout, FailTimeout: c.FailTimeout, AnswerTimeout: c.AnswerTimeout, Retries: c.Retries, RetryBudget: c.RetryBudget,
-		SendProxy: sendProxies[c.SendProxyProtocol], Sources: c.Source,
-		Socket: sys.SocketOptions{Keepalive: c.TCPKeepalive, UserTimeout: c.TCPUserTimeout},
-	}
-	for _, k := range c.Affinity.Keys {
-		src, err := lb.ParseKeySource(k)
-		if err != nil {
-			return nil, err
-		}
-		o.Keys = append(o.Keys, src)
-	}
-	for i := range c.Backends {
-		b, err := buildBackend(&c.Backends[i], c.TLS.ServerName)
-		if err != nil {
-			return nil, fmt.Errorf("backends[%d] (%s): %w", i, c.Backends[i].Name, err)
-		}
-		o.Backends = append(o.Backends, b)
-	}
-	if c.TLS.Mode == config.PoolTLSOn {
-		client, err := tlsterm.NewClient(tlsterm.ClientOptions{
-			CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key,
-			MinVersion: tlsVersions[c.TLS.MinVersion], InsecureSkipVerify: c.TLS.InsecureSkipVerify,
-			NoDetach: p.relay.NoRecord,
-		})
-		if err != nil {
-			return nil, fmt.Errorf("tls: %w", err)
-		}
-		o.TLS = client
-		p.watched = append(p.watched, watched{zap.String("pool", c.Name), client})
-	}
-	return lb.NewPool(o)
-}
-
-// buildBackend translates a backend. serverName overrides the host of its address for TLS.
-func buildBackend(b *config.Backend, serverName string) (lb.BackendOptions, error) {
-	o := lb.BackendOptions{Name: b.Name, Weight: b.Weight, MaxConnections: b.MaxConnections, ServerName: serverName}
-	if path, ok := strings.CutPrefix(b.Address, "unix:"); ok {
-		o.Path = path
-		return o, nil
-	}
-	host, port, err := net.SplitHostPort(b.Address)
-	if err != nil {
-		return o, err
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return o, fmt.Errorf("port of %q: %w", b.Address, err)
-	}
-	if o.ServerName == "" {
-		o.ServerName = host
-	}
-	addrs, err := resolve(host)
-	if err != nil {
-		return o, err
-	}
-	for _, a := range addrs {
-		o.Addresses = append(o.Addresses, netip.AddrPortFrom(a, uint16(n)))
-	}
-	return o, nil
-}
-
-// Bounds of resolving one backend's name: at start only, off the data path.
-const (
-	resolveTimeout = 10 * time.Second
-	maxAddresses   = 16
-)
-
-// resolve returns the addresses of a host, which may be one itself.
-func resolve(host string) ([]netip.Addr, error) {
-	if a, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{a.Unmap()}, nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
-	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, fmt.Errorf("resolve backend: %w", err)
-	}
-	for i := range addrs {
-		addrs[i] = addrs[i].Unmap()
-	}
-	return addrs[:min(len(addrs), maxAddresses)], nil
 }

@@ -52,7 +52,7 @@ func TestDeadBackendIsPassedOver(t *testing.T) {
 // tries the dead backend first; the budget for retries must not stop them.
 func TestClientsOfADeadBackendAllFindAnother(t *testing.T) {
 	dying, b := startBackend(t, "tcp", "127.0.0.1:0"), startBackend(t, "tcp", "127.0.0.1:0")
-	e := startEdge(t, oneHTTP("", "affinity: {keys: [\"cookie:sid\"]}", dying.addr(), b.addr()))
+	e := startEdge(t, oneHTTP("", "affinity: {keys: [\"cookie:sid\"]}\nejection: {answer_failures: 0, failure_rate: 0}", dying.addr(), b.addr()))
 	var orphans []string
 	for i := 0; len(orphans) < 3*10; i++ { // more than a quiet pool's budget
 		c := e.dial("edge")
@@ -67,7 +67,11 @@ func TestClientsOfADeadBackendAllFindAnother(t *testing.T) {
 			c.wantEOF() // and c stays open
 			orphans = append(orphans, fmt.Sprint(i))
 		case conn := <-b.conns:
-			_ = conn.Close()
+			up := newPeer(t, conn)
+			up.want(withCookie(fmt.Sprint(i)))
+			up.send(switching)
+			c.want(switching)
+			_ = up.Close()
 		}
 	}
 	_ = dying.l.Close()

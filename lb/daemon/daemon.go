@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"fairlead/config"
+	"fairlead/health"
 	"fairlead/lb"
 	"fairlead/lb/relay"
 	"fairlead/lb/sys"
@@ -24,12 +25,15 @@ const closing = 5 * time.Second
 
 // Daemon is a running configuration.
 type Daemon struct {
+	root      *zap.Logger // as given, for what has a name of its own in the log
 	log       *zap.Logger
 	grace     time.Duration
 	relay     *relay.Group
 	frontends []*lb.Frontend
 	pools     []*lb.Pool
 	watched   []watched
+	sources   []*source
+	monitor   *health.Monitor
 }
 
 // watched is something that reads certificate files again when they change, and what it serves, for the log.
@@ -55,11 +59,15 @@ func New(c *config.Config, log *zap.Logger) (*Daemon, error) {
 	}
 	p.warn(log)
 	raiseFloor()
-	group, sessions, err := openRelay(p.relay)
+	checks := p.checks()
+	group, sessions, err := openRelay(p.relay, checks)
 	if err != nil {
 		return nil, err
 	}
-	d := &Daemon{log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: group, watched: p.watched, pools: p.pools}
+	d := &Daemon{
+		root: log, log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: group, watched: p.watched, pools: p.pools, sources: p.sources,
+		monitor: health.NewMonitor(health.Options{Concurrency: checks}),
+	}
 	slots := lb.NewSlots(sessions)
 	d.log.Info("limits", zap.Int("sessions", sessions), zap.Int("relay_descriptors", group.Descriptors()))
 	d.logKernel()
@@ -95,9 +103,9 @@ func (d *Daemon) logKernel() {
 	d.log.Info("kernel TLS", fields...)
 }
 
-// openRelay divides the descriptor limit: some for listeners, files and the runtime, some for the relay, and two for
-// each session. It starts the relay with that, and returns how many sessions there may be.
-func openRelay(o relay.Options) (*relay.Group, int, error) {
+// openRelay divides the descriptor limit: some for listeners, files and the runtime, one for each check that may run, some
+// for the relay, and two for each session. It starts the relay with that, and returns how many sessions there may be.
+func openRelay(o relay.Options, checks int) (*relay.Group, int, error) {
 	const mostOthers, mostPipes, share = 64, 256, 16
 	n, err := sys.DescriptorLimit()
 	if err != nil {
@@ -109,7 +117,7 @@ func openRelay(o relay.Options) (*relay.Group, int, error) {
 	if err := g.Start(); err != nil {
 		return nil, 0, err
 	}
-	others := min(mostOthers, limit/4)
+	others := min(mostOthers+checks, limit/4)
 	return g, max(1, (limit-others-g.Descriptors())/2), nil
 }
 
@@ -169,6 +177,15 @@ func (d *Daemon) Run(ctx context.Context) error {
 	go d.trim(watching, &watchers)
 	defer watchers.Wait()
 	defer stopWatching()
+	d.monitor.Start()
+	for _, p := range d.pools {
+		p.Start(lb.Runtime{Log: d.root, Monitor: d.monitor, Relay: d.relay})
+	}
+	d.look()
+	for _, s := range d.sources {
+		watchers.Add(1)
+		go d.follow(watching, s, &watchers)
+	}
 	for _, f := range d.frontends {
 		f.Start()
 		for _, a := range f.Addrs() {
@@ -220,6 +237,7 @@ func (d *Daemon) shutdown() error {
 	left := d.open()
 	d.log.Info("shut down", zap.Int("ended_by_themselves", open-closed), zap.Int("closed", closed-left),
 		zap.Int("left", left), zap.Duration("took", time.Since(began)))
+	d.stopPools()
 	if left == 0 {
 		d.relay.Close()
 		for _, f := range d.frontends {
@@ -230,6 +248,14 @@ func (d *Daemon) shutdown() error {
 		return fmt.Errorf("%d sessions did not end within %s of being closed", left, closing)
 	}
 	return nil
+}
+
+// stopPools ends checks, and what pools do to tunnels.
+func (d *Daemon) stopPools() {
+	d.monitor.Close()
+	for _, p := range d.pools {
+		p.Close()
+	}
 }
 
 // wait returns when no session is open, or after limit.

@@ -358,26 +358,37 @@ func (t *tunnel) engines() Engines {
 	return Engines(t.ways[up].engines.Load() | t.ways[down].engines.Load()) //nolint:gosec // a set of five
 }
 
+// selectedAtOnce is how many places are looked at without letting others at the loop's lock.
+const selectedAtOnce = 4096
+
 // selected appends the tunnels whose owner and tag f wants. It may be called from any goroutine.
 func (l *loop) selected(list []Tunnel, f func(o Owner, tag uint32) bool) []Tunnel {
-	l.mu.Lock()
-	places := l.tunnels.next
-	l.mu.Unlock()
+	for first, more := uint32(0), true; more; first += selectedAtOnce {
+		list, more = l.selectedFrom(list, first, f)
+	}
+	return list
+}
+
+// selectedFrom is selected for the places from first on, and reports whether there are more.
+func (l *loop) selectedFrom(list []Tunnel, first uint32, f func(o Owner, tag uint32) bool) ([]Tunnel, bool) {
+	l.mu.Lock() // or the memory could go
+	defer l.mu.Unlock()
+	if l.closed {
+		return list, false
+	}
 	owners := *l.group.owners.Load()
-	for place := range places {
+	end := min(first+selectedAtOnce, l.tunnels.next)
+	for place := first; place < end; place++ {
 		t := l.tunnels.at(place)
 		gen := t.gen.Load()
-		if gen&1 == 0 {
-			continue
-		}
 		label := t.label.Load()
 		number := int(label >> labelTag)
-		if number >= len(owners) || t.gen.Load() != gen {
-			continue // a tunnel that came meanwhile, perhaps of an owner that did
+		if gen&1 == 0 || number >= len(owners) || t.gen.Load() != gen {
+			continue // none, or one that came meanwhile, perhaps of an owner that did
 		}
 		if f(owners[number], uint32(label)) { //nolint:gosec // the tag is what is cut off
 			list = append(list, Tunnel{loop: l, place: place, gen: gen})
 		}
 	}
-	return list
+	return list, end < l.tunnels.next
 }

@@ -74,6 +74,11 @@ const (
 	ClientBadBody      // the chunked framing of a request body is malformed; followed under head.per_request only
 	MaxAge             // ended at max_age
 	KTLSRekey          // the keys had to be turned, and the kernel that has them cannot (before Linux 6.14)
+	BackendDown        // ended because active checks found the backend down; see on_down
+	Drained            // ended by a drain of its backend or listener
+	Draining           // refused: the listener is being drained
+	QueueFull          // every backend was at max_connections, and so was the queue
+	QueueTimeout       // every backend was at max_connections for as long as a session waits
 
 	numCauses
 )
@@ -123,6 +128,11 @@ var table = [numCauses]struct {
 	ClientBadBody:      {Client, "bad_body"},
 	MaxAge:             {Us, "max_age"},
 	KTLSRekey:          {Us, "ktls_rekey"},
+	BackendDown:        {Us, "backend_down"},
+	Drained:            {Us, "drained"},
+	Draining:           {Us, "draining"},
+	QueueFull:          {Us, "queue_full"},
+	QueueTimeout:       {Us, "queue_timeout"},
 }
 
 // Side returns who ended the session.

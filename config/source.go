@@ -1,0 +1,115 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+)
+
+// SourceKind says where the backends come from that an entry stands for.
+type SourceKind uint8
+
+// Kinds of sources.
+const (
+	NoSource   SourceKind = iota // the entry is a backend itself
+	SourceA                      // one for each address of a name
+	SourceSRV                    // one for each SRV record of a name (RFC 2782)
+	SourceFile                   // those of a watched file
+)
+
+var sourcePrefixes = [...]string{SourceA: "dns+a:", SourceSRV: "dns+srv:", SourceFile: "file:"}
+
+// Source returns what kind of source the entry is, and what stands behind the prefix: "host:port", a name, or a path.
+func (b *Backend) Source() (SourceKind, string) {
+	for kind, prefix := range sourcePrefixes {
+		if rest, ok := strings.CutPrefix(b.Address, prefix); ok && prefix != "" {
+			return SourceKind(kind), rest //nolint:gosec // a handful
+		}
+	}
+	return NoSource, b.Address
+}
+
+// checkSource reports what keeps an address from being that of a source, and returns its one form.
+func checkSource(kind SourceKind, rest string) (string, error) {
+	prefix := sourcePrefixes[kind]
+	switch kind {
+	case SourceA:
+		a, err := parseBackendAddress(rest)
+		if err != nil {
+			return "", fmt.Errorf("what stands behind %s %w", prefix, err)
+		}
+		if _, err := netip.ParseAddr(a.host); err == nil || a.unix != "" {
+			return "", fmt.Errorf("%v is an address and no name; leave out %s", a, prefix)
+		}
+		return prefix + a.String(), nil
+	case SourceSRV:
+		name := strings.TrimSuffix(rest, ".")
+		if name == "" {
+			return "", errors.New(`names nothing; write "dns+srv:_service._tcp.example.org"`)
+		}
+		return prefix + strings.ToLower(name), checkHostName(name)
+	case SourceFile:
+		if !filepath.IsAbs(rest) {
+			return "", fmt.Errorf(`%s is not an absolute path; write "file:/etc/fairlead/backends.yaml"`, shorten(rest))
+		}
+		return prefix + filepath.Clean(rest), nil
+	case NoSource:
+	}
+	return rest, nil
+}
+
+// backendsFile is a file of backends.
+type backendsFile struct {
+	// Backends are those of the file; none is none.
+	Backends []Backend `yaml:"backends"`
+}
+
+// LoadBackends reads and validates a file of backends: a map whose one key, backends, is a list as a pool has it, without
+// sources. It may be empty. Errors are as of Load.
+func LoadBackends(path string) ([]Backend, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read backends: %w", err)
+	}
+	data, err := readAtMost(f, MaxFileSize)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read backends: %w", err)
+	}
+	return ParseBackends(path, data)
+}
+
+// ParseBackends validates the file of backends in data; name stands for it in errors.
+func ParseBackends(name string, data []byte) ([]Backend, error) {
+	r := newReport(name)
+	root, targets := tree(data, r)
+	if root == nil {
+		return nil, r.err()
+	}
+	d := &decoder{report: r, targets: targets, marks: make(map[string]mark), budget: maxValues}
+	var file backendsFile
+	d.structure(root, reflect.ValueOf(&file).Elem(), "")
+	if !d.given("backends") && r.sound("backends") {
+		d.add(nodeSpot(root), "backends", "is missing; give a list of backends, [] for none")
+	}
+	for i := range file.Backends {
+		file.Backends[i].complete()
+	}
+	v := validator{report: r, marks: d.marks}
+	v.listed("backends", file.Backends)
+	for i := range file.Backends {
+		if kind, _ := file.Backends[i].Source(); kind != NoSource {
+			v.fail(child(element("backends", i), "address"), "is a source; a file lists backends themselves")
+		}
+	}
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	return file.Backends, nil
+}

@@ -1,0 +1,292 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"fairlead/config"
+	"fairlead/health"
+	"fairlead/lb"
+	"fairlead/lb/discovery"
+	"fairlead/lb/sys"
+	"fairlead/tlsterm"
+)
+
+// Words of a pool's configuration and what they mean here.
+var onDowns = map[config.OnDown]lb.OnDown{config.OnDownKeep: lb.OnDownKeep, config.OnDownClose: lb.OnDownClose, config.OnDownClosePaced: lb.OnDownPaced}
+
+// buildPool translates a pool and resolves its backends.
+func (p *plan) buildPool(c *config.Pool) (*lb.Pool, error) {
+	o := lb.PoolOptions{
+		Name: c.Name, Policy: policies[c.Balance],
+		HashKey: c.Affinity.HashKey.Reveal(), IPv4Prefix: c.Affinity.IPv4Prefix, IPv6Prefix: c.Affinity.IPv6Prefix,
+		TTL: c.Affinity.TTL, Capacity: c.Affinity.Capacity,
+		LoadFactor: c.LoadFactor, PanicThreshold: c.PanicThreshold, SlowStart: c.SlowStart,
+		Queue:  lb.QueueOptions{Size: c.Queue.Size, Timeout: c.Queue.Timeout},
+		OnDown: onDowns[c.OnDown], CloseRate: float64(c.CloseRate),
+		Drain:    lb.DrainOptions{Pinned: c.Drain.Pinned, Over: c.Drain.Over, Deadline: c.Drain.Deadline},
+		Ejection: buildEjection(&c.Ejection),
+
+		ConnectTimeout: c.ConnectTimeout, AnswerTimeout: c.AnswerTimeout, Retries: c.Retries, RetryBudget: c.RetryBudget,
+		SendProxy: sendProxies[c.SendProxyProtocol], Sources: c.Source,
+		Socket: sys.SocketOptions{Keepalive: c.TCPKeepalive, UserTimeout: c.TCPUserTimeout},
+	}
+	for _, k := range c.Affinity.Keys {
+		src, err := lb.ParseKeySource(k)
+		if err != nil {
+			return nil, err
+		}
+		o.Keys = append(o.Keys, src)
+	}
+	if err := p.buildPoolTLS(c, &o); err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
+	if err := p.buildCheck(c, &o.Check); err != nil {
+		return nil, fmt.Errorf("health: %w", err)
+	}
+	sources, err := p.buildBackends(c, &o)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := lb.NewPool(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range sources {
+		s.pool = pool
+		p.sources = append(p.sources, s)
+	}
+	return pool, nil
+}
+
+// buildPoolTLS loads what connections to backends are encrypted with.
+func (p *plan) buildPoolTLS(c *config.Pool, o *lb.PoolOptions) error {
+	if c.TLS.Mode != config.PoolTLSOn {
+		return nil
+	}
+	client, err := tlsterm.NewClient(tlsterm.ClientOptions{
+		CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key,
+		MinVersion: tlsVersions[c.TLS.MinVersion], InsecureSkipVerify: c.TLS.InsecureSkipVerify,
+		NoDetach: p.relay.NoRecord,
+	})
+	if err != nil {
+		return err
+	}
+	o.TLS = client
+	p.watched = append(p.watched, watched{zap.String("pool", c.Name), client})
+	return nil
+}
+
+func buildEjection(e *config.Ejection) lb.EjectionOptions {
+	return lb.EjectionOptions{
+		EjectorOptions: health.EjectorOptions{
+			ConnectFailures: e.ConnectFailures, AnswerFailures: e.AnswerFailures,
+			FailureRate: e.FailureRate, Window: e.Window, MinAttempts: e.MinAttempts,
+			Time: e.Time, MaxTime: e.MaxTime,
+		},
+		MaxShare: e.MaxShare,
+	}
+}
+
+// buildCheck translates active checks.
+func (p *plan) buildCheck(c *config.Pool, o *lb.CheckOptions) error {
+	h := &c.Health
+	*o = lb.CheckOptions{
+		Off: h.Type == config.HealthNone,
+		Schedule: health.Schedule{
+			Interval: h.Interval, FastInterval: min(h.FastInterval, h.Interval), Timeout: h.Timeout, Rise: h.Rise, Fall: h.Fall,
+		},
+		StartUp: h.Start == config.HealthStartUp, Port: uint16(h.Port), //nolint:gosec // validated
+	}
+	switch h.Type {
+	case config.HealthHTTP:
+		probe := &health.HTTP{Method: h.Method, Path: h.Path, Host: h.Host}
+		ranges, err := config.ParseStatusRanges(h.ExpectStatus)
+		if err != nil {
+			return fmt.Errorf("expect_status: %w", err)
+		}
+		for _, r := range ranges {
+			probe.Status = append(probe.Status, health.StatusRange{Min: r.Min, Max: r.Max})
+		}
+		if h.ExpectBody != "" {
+			if probe.Body, err = regexp.Compile(h.ExpectBody); err != nil {
+				return fmt.Errorf("expect_body: %w", err)
+			}
+		}
+		o.Probe = probe
+	case config.HealthWebSocket:
+		o.Probe = &health.WebSocket{Path: h.Path, Host: h.Host}
+	case config.HealthTLS:
+		return p.buildCheckTLS(c, o)
+	case config.HealthTCP, config.HealthNone:
+	}
+	return nil
+}
+
+// buildCheckTLS loads what a check of type tls verifies backends by, where the pool does not speak TLS itself.
+func (p *plan) buildCheckTLS(c *config.Pool, o *lb.CheckOptions) error {
+	if c.TLS.Mode == config.PoolTLSOn {
+		return nil
+	}
+	client, err := tlsterm.NewClient(tlsterm.ClientOptions{
+		CA: c.Health.CA, MinVersion: tlsVersions[c.TLS.MinVersion], InsecureSkipVerify: c.Health.InsecureSkipVerify, NoDetach: true,
+	})
+	if err != nil {
+		return err
+	}
+	o.TLS, o.ServerName = client, c.Health.ServerName
+	p.watched = append(p.watched, watched{zap.String("pool", c.Name), client})
+	return nil
+}
+
+// buildBackends translates the backends that are listed, and returns the sources of others.
+func (p *plan) buildBackends(c *config.Pool, o *lb.PoolOptions) ([]*source, error) {
+	var sources []*source
+	for i := range c.Backends {
+		b := &c.Backends[i]
+		kind, rest := b.Source()
+		if kind != config.NoSource {
+			s, err := p.buildSource(c, b, kind, rest)
+			if err != nil {
+				return nil, fmt.Errorf("backends[%d] (%s): %w", i, b.Address, err)
+			}
+			sources = append(sources, s)
+			continue
+		}
+		described, err := buildBackend(b, c.TLS.ServerName)
+		if err != nil {
+			return nil, fmt.Errorf("backends[%d] (%s): %w", i, b.Name, err)
+		}
+		o.Backends = append(o.Backends, described)
+	}
+	return sources, nil
+}
+
+// buildSource translates an entry that stands for several backends.
+func (p *plan) buildSource(c *config.Pool, b *config.Backend, kind config.SourceKind, rest string) (*source, error) {
+	s := &source{name: b.Address, serverName: c.TLS.ServerName}
+	t := discovery.Template{Name: b.Name, Weight: b.Weight, MaxConnections: b.MaxConnections, Backup: b.Backup}
+	switch kind {
+	case config.SourceA:
+		host, port, err := hostPort(rest)
+		if err != nil {
+			return nil, err
+		}
+		s.Source = p.resolver.A(b.Address, host, port, t)
+	case config.SourceSRV:
+		s.Source = p.resolver.SRV(b.Address, rest, t)
+	case config.SourceFile:
+		parse := func(path string) ([]discovery.Member, error) { return loadMembers(path, t) }
+		if _, err := parse(rest); err != nil {
+			return nil, err // it is at hand, so a mistake in it is one of the configuration
+		}
+		s.Source = discovery.File(b.Address, rest, parse)
+	case config.NoSource:
+	}
+	return s, nil
+}
+
+// buildResolver translates how names are looked up.
+func buildResolver(c *config.DNS) (*discovery.Resolver, error) {
+	o := discovery.ResolverOptions{Timeout: c.Timeout, MinTTL: c.MinTTL, MaxTTL: c.MaxTTL, Retry: c.Retry, MaxRecords: c.MaxRecords}
+	for i, s := range c.Servers {
+		server, err := config.ParseDNSServer(s)
+		if err != nil {
+			return nil, fmt.Errorf("dns.servers[%d]: %w", i, err)
+		}
+		o.Servers = append(o.Servers, server)
+	}
+	return discovery.NewResolver(o), nil
+}
+
+// loadMembers reads a file of backends, whose host names are resolved each time that it is read.
+func loadMembers(path string, t discovery.Template) ([]discovery.Member, error) {
+	list, err := config.LoadBackends(path)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]discovery.Member, len(list))
+	for i := range list {
+		b, err := buildBackend(&list[i], "")
+		if err != nil {
+			return nil, fmt.Errorf("%s: backends[%d] (%s): %w", path, i, list[i].Name, err)
+		}
+		name := b.Name
+		if t.Name != "" {
+			name = t.Name + "/" + name
+		}
+		out[i] = discovery.Member{
+			Name: name, Addresses: b.Addresses, Path: b.Path, ServerName: b.ServerName,
+			Weight: b.Weight, MaxConnections: b.MaxConnections, Backup: b.Backup || t.Backup,
+		}
+	}
+	return out, nil
+}
+
+// buildBackend translates a backend. serverName overrides the host of its address for TLS.
+func buildBackend(b *config.Backend, serverName string) (lb.BackendOptions, error) {
+	o := lb.BackendOptions{Name: b.Name, Weight: b.Weight, MaxConnections: b.MaxConnections, Backup: b.Backup, ServerName: serverName}
+	if path, ok := strings.CutPrefix(b.Address, "unix:"); ok {
+		o.Path = path
+		return o, nil
+	}
+	host, port, err := hostPort(b.Address)
+	if err != nil {
+		return o, err
+	}
+	if o.ServerName == "" {
+		o.ServerName = host
+	}
+	addrs, err := resolve(host)
+	if err != nil {
+		return o, err
+	}
+	for _, a := range addrs {
+		o.Addresses = append(o.Addresses, netip.AddrPortFrom(a, port))
+	}
+	return o, nil
+}
+
+// hostPort splits an address that the configuration has checked.
+func hostPort(address string) (string, uint16, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return "", 0, fmt.Errorf("port of %q: %w", address, err)
+	}
+	return host, uint16(n), nil
+}
+
+// Bounds of resolving one backend's name: at start only, off the data path.
+const (
+	resolveTimeout = 10 * time.Second
+	maxAddresses   = 16
+)
+
+// resolve returns the addresses of a host, which may be one itself.
+func resolve(host string) ([]netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a.Unmap()}, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, fmt.Errorf("resolve backend: %w", err)
+	}
+	for i := range addrs {
+		addrs[i] = addrs[i].Unmap()
+	}
+	return addrs[:min(len(addrs), maxAddresses)], nil
+}
