@@ -129,6 +129,8 @@ nginx nginx
 strace strace
 prlimit util-linux
 linux.uml user-mode-linux
+ip iproute2
+nft nftables
 busybox busybox-static
 endef
 export NEEDS

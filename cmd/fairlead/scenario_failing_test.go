@@ -1,0 +1,202 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// vigilant are checks that come often.
+const vigilant = "health: {type: %s, interval: 200ms, fast_interval: 100ms, timeout: 1s}\n"
+
+// TestBackendIsKilled with SIGKILL: its clients find another, and nobody else notices. Back again it takes new clients.
+func TestBackendIsKilled(t *testing.T) {
+	t.Parallel()
+	all, items := pits(t, 3)
+	e := startEdge(t, stickyPool(items, fmt.Sprintf(vigilant, "tcp")))
+	c := assemble(t, 60, e.address(t, "edge"), nil)
+	c.settled(t)
+	victim := c.busiest()
+	var p *pit
+	for _, p = range all {
+		if p.name == victim {
+			break
+		}
+	}
+	p.kill(t)
+	e.awaitBackend(t, "backend down", victim)
+	c.settled(t, victim)
+	p.run(t)
+	e.awaitBackend(t, "backend up", victim)
+	late := assemble(t, 60, e.address(t, "edge"), nil) // the same keys: theirs have tunnels elsewhere
+	late.settled(t, victim)
+	c.check(t, longestWait, only(victim))
+	c.noneRefused(t)
+	late.noneRefused(t)
+}
+
+// awaitBackend waits for a line about a backend.
+func (e *edge) awaitBackend(t *testing.T, message, name string) logLine {
+	t.Helper()
+	return e.await(t, 1, message, func(l logLine) bool { return l.Backend == name })[0]
+}
+
+// TestBackendIsStopped with SIGSTOP: the kernel goes on accepting for it, but it answers nothing. Checks notice, its tunnels
+// are closed, and their clients find another.
+func TestBackendIsStopped(t *testing.T) {
+	t.Parallel()
+	all, items := pits(t, 3)
+	e := startEdge(t, stickyPool(items, fmt.Sprintf(vigilant, "http")))
+	c := assemble(t, 60, e.address(t, "edge"), nil)
+	c.settled(t)
+	p := all[0]
+	p.signal(t, syscall.SIGSTOP)
+	if l := e.awaitBackend(t, "backend down", p.name); !strings.Contains(l.Error, "not done within 1s") {
+		t.Errorf("line %+v", l)
+	}
+	c.settled(t, p.name)
+	p.signal(t, syscall.SIGCONT)
+	e.awaitBackend(t, "backend up", p.name)
+	c.check(t, longestWait, only(p.name))
+}
+
+// TestBackendMisbehaves: whatever it does instead of answering, clients are let in by another, in time.
+func TestBackendMisbehaves(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ mode, health, says string }{
+		{"silent", "none", "backend ejected"},
+		{"refusing", "none", "backend ejected"},
+		{"garbage", "none", "backend ejected"},
+		{"silent", "http", "backend down"},
+		{"refusing", "http", "backend down"},
+		{"garbage", "http", "backend down"},
+		{"silent", "websocket", "backend down"},
+		{"garbage", "websocket", "backend down"},
+		{"slow", "websocket", "backend down"},
+	} {
+		t.Run(tt.mode+" "+tt.health, func(t *testing.T) {
+			t.Parallel()
+			good := startPit(t, "good")
+			bad := startPit(t, "bad", "-mode", tt.mode, "-slow", "1h")
+			keys := "health: {type: none}\n"
+			if tt.health != "none" {
+				keys = fmt.Sprintf(vigilant, tt.health)
+			}
+			e := startEdge(t, stickyPool([]string{good.item(), bad.item()}, keys))
+			c := assemble(t, 40, e.address(t, "edge"), nil)
+			e.awaitBackend(t, tt.says, "bad")
+			c.settled(t, "bad")
+			c.check(t, longestWait, func(breakage) bool { return false })
+		})
+	}
+}
+
+// TestBackendFlaps: it comes and goes, and the others' clients do not notice.
+func TestBackendFlaps(t *testing.T) {
+	t.Parallel()
+	all, items := pits(t, 3)
+	e := startEdge(t, stickyPool(items, fmt.Sprintf(vigilant, "tcp")))
+	c := assemble(t, 60, e.address(t, "edge"), nil)
+	p := all[1]
+	const times = 8
+	for range times {
+		out, in := e.changes(p.name, "backend down", "backend ejected"), e.changes(p.name, "backend up", "backend on probation")
+		p.kill(t)
+		eventually(t, "it is out", func() bool { return e.changes(p.name, "backend down", "backend ejected") > out })
+		p.run(t)
+		eventually(t, "it is in", func() bool { return e.changes(p.name, "backend up", "backend on probation") > in })
+	}
+	c.settled(t)
+	c.check(t, longestWait, only(p.name))
+	c.noneRefused(t)
+	n := e.changes(p.name, "backend down", "backend up", "backend ejected", "backend on probation", "backend returned")
+	if n > 5*times {
+		t.Errorf("%d changes of state for %d restarts", n, times)
+	}
+}
+
+// changes counts the lines about a backend with one of these messages.
+func (e *edge) changes(name string, messages ...string) (n int) {
+	for _, m := range messages {
+		for _, l := range e.logged(m) {
+			if l.Backend == name {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// TestBackendIsBlackholed: nothing comes back from it, not even a refusal. Checks and connects run into their timeouts, and
+// clients are let in by another within theirs.
+func TestBackendIsBlackholed(t *testing.T) {
+	t.Parallel()
+	need(t, "ip", "nft")
+	n := newNamespace(t)
+	far := &pit{name: "far", address: n.inside + ":0", wrap: []string{"ip", "netns", "exec", n.name}}
+	far.run(t)
+	near := startPit(t, "near")
+	e := startEdge(t, stickyPool([]string{near.item(), far.item()}, fmt.Sprintf(vigilant, "tcp")))
+	c := assemble(t, 40, e.address(t, "edge"), nil)
+	c.settled(t)
+	if c.homes()["far"] == 0 {
+		t.Fatal("nobody is on the backend in the namespace")
+	}
+	n.drop(t)
+	late := assemble(t, 40, e.address(t, "edge"), nil) // before anybody knows: they run into the timeout
+	if l := e.awaitBackend(t, "backend down", "far"); !strings.Contains(l.Error, "within") && !strings.Contains(l.Error, "timeout") {
+		t.Errorf("line %+v", l)
+	}
+	c.settled(t, "far")
+	late.settled(t, "far")
+	n.pass(t)
+	e.awaitBackend(t, "backend up", "far")
+	c.check(t, longestWait, only("far"))
+	late.check(t, longestWait, only("far"))
+}
+
+// namespace is a network of its own, one cable away.
+type namespace struct{ name, inside string }
+
+// newNamespace makes one, and needs the rights to.
+func newNamespace(t *testing.T) *namespace {
+	t.Helper()
+	// Addresses for documentation (RFC 5737), which no network that the machine is in should have.
+	n := &namespace{name: fmt.Sprintf("fairlead-%d", time.Now().UnixNano()%1_000_000), inside: "203.0.113.2"}
+	if output, err := exec.Command("ip", "netns", "add", n.name).CombinedOutput(); err != nil {
+		lacking(t, "the right to make network namespaces: "+strings.TrimSpace(string(output)))
+	}
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", n.name).Run() })
+	cable := "fl" + n.name[len("fairlead-"):]
+	for _, args := range []string{
+		"link add " + cable + " type veth peer name eth0 netns " + n.name, "addr add 203.0.113.1/30 dev " + cable, "link set " + cable + " up",
+		"-n " + n.name + " addr add 203.0.113.2/30 dev eth0", "-n " + n.name + " link set eth0 up", "-n " + n.name + " link set lo up",
+	} {
+		command(t, "ip", strings.Fields(args)...)
+	}
+	return n
+}
+
+// drop lets nothing in or out.
+func (n *namespace) drop(t *testing.T) {
+	t.Helper()
+	for _, args := range []string{"add table inet hole", "add chain inet hole in { type filter hook input priority 0; policy drop; }"} {
+		command(t, "ip", append([]string{"netns", "exec", n.name, "nft"}, strings.Fields(args)...)...)
+	}
+}
+
+// pass undoes drop.
+func (n *namespace) pass(t *testing.T) {
+	t.Helper()
+	command(t, "ip", "netns", "exec", n.name, "nft", "delete", "table", "inet", "hole")
+}
+
+func command(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if output, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, output)
+	}
+}
