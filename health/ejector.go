@@ -26,6 +26,8 @@ func (o *EjectorOptions) off() bool {
 type Verdict struct {
 	Eject  bool
 	Reason string // a sentence without a full stop, if Eject
+	// Connects says that failed connects alone are the reason: one that succeeds would be evidence of the opposite.
+	Connects bool
 }
 
 // Ejector counts what sessions see of one backend. How a session ends that worked never counts: callers report connects,
@@ -73,7 +75,9 @@ func (e *Ejector) ConnectFailed(now time.Duration) Verdict {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.connects++
-	return e.failedLocked(now, 1, row{e.connects, e.options.ConnectFailures, "failed connect", "failed connects"})
+	v := e.failedLocked(now, 1, row{e.connects, e.options.ConnectFailures, "failed connect", "failed connects"})
+	v.Connects = v.Eject && e.answers == 0
+	return v
 }
 
 // Answered says at now what came of a request: ok, or no good answer. The connect it came by was counted before.
@@ -114,11 +118,11 @@ func (e *Ejector) failedLocked(now time.Duration, attempts int, r row) Verdict {
 	}
 	switch {
 	case e.probation:
-		return Verdict{true, "on probation, " + r.String()}
+		return Verdict{Eject: true, Reason: "on probation, " + r.String()}
 	case r.most > 0 && r.length >= r.most:
-		return Verdict{true, r.String()}
+		return Verdict{Eject: true, Reason: r.String()}
 	case o.FailureRate > 0 && all >= max(1, o.MinAttempts) && float64(failed) >= o.FailureRate*float64(all):
-		return Verdict{true, fmt.Sprintf("%d of %d attempts failed in %v", failed, all, o.Window)}
+		return Verdict{Eject: true, Reason: fmt.Sprintf("%d of %d attempts failed in %v", failed, all, o.Window)}
 	}
 	return Verdict{}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"time"
 )
@@ -225,12 +226,11 @@ func (w *Watch) Soon() {
 	m := w.monitor
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	fast := w.options.FastInterval
-	if now := time.Now(); w.stopped || !w.soon.IsZero() && now.Sub(w.soon) < fast {
+	fast, now := w.options.FastInterval, time.Now()
+	if w.stopped || !w.soon.IsZero() && now.Sub(w.soon) < fast {
 		return
-	} else {
-		w.soon = now
 	}
+	w.soon = now
 	if w.place < 0 {
 		w.hurry = true
 		return
@@ -255,7 +255,8 @@ func (w *Watch) check(ctx context.Context) {
 	defer m.goroutines.Done()
 	began := time.Now()
 	err := w.try(ctx)
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	// The connection's deadline is the same, and may be noticed sooner.
+	if err != nil && (errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)) {
 		err = fmt.Errorf("not done within %v: %w", w.options.Timeout, err)
 	}
 	interrupted := errors.Is(ctx.Err(), context.Canceled)

@@ -38,7 +38,7 @@ func (p *WebSocket) Run(ctx context.Context, conn Conn, host string) error {
 	key := base64.StdEncoding.EncodeToString(nonce[:])
 	request := "GET " + p.Path + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: fairlead-health\r\nUpgrade: websocket\r\n" +
 		"Connection: Upgrade\r\nSec-WebSocket-Key: " + key + "\r\nSec-WebSocket-Version: 13\r\n\r\n"
-	resp, r, limit, err := exchange(conn, request, &http.Request{Method: http.MethodGet})
+	resp, r, limit, err := exchange(conn, request, &http.Request{Method: http.MethodGet}) //nolint:bodyclose // as for HTTP
 	if err != nil {
 		return err
 	}
