@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -155,9 +156,11 @@ func TestEveryStateWithEveryEvent(t *testing.T) {
 	close(list)
 	all.Wait()
 	for _, g := range groups {
-		if n := g.Len(); n != 0 {
-			t.Fatalf("%d tunnels left", n)
+		ctx, cancel := context.WithTimeout(t.Context(), patience) // Ended comes before the group counts it
+		if err := g.Wait(ctx); err != nil {
+			t.Fatal(err)
 		}
+		cancel()
 		noLeftovers(t, g)
 		g.Close()
 	}
