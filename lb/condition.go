@@ -252,8 +252,8 @@ func (p *Pool) vouched(b *Backend, began time.Time) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || !b.is(ejected) || !b.deaf || began.Before(b.outSince) {
-		return
+	if p.closed || !b.is(ejected) || b.is(down) || !b.deaf || began.Before(b.outSince) {
+		return // one that is down is pardoned when it is up
 	}
 	b.ejection.Stop()
 	p.readmitLocked(b, "a check succeeded")

@@ -274,7 +274,7 @@ pools:
     connect_timeout: 2s
     answer_timeout: 3s
     backends: %s
-%slog: {format: json, level: info, sessions: close}
+%slog: {format: json, level: info, sessions: off}
 shutdown: {grace: 0s}
 `, listYAML(items), indented(keys))
 }
