@@ -142,10 +142,6 @@ func (d *decoder) structure(n ast.Node, v reflect.Value, path string) {
 // unknown notes a key that the struct type t does not have.
 func (d *decoder) unknown(e entry, t reflect.Type, path string) {
 	at := child(path, e.name())
-	if why, planned := later[ruleName(t, e.key)]; planned {
-		d.add(e.at, at, "%s", why)
-		return
-	}
 	keys, _ := yamlFields(t)
 	d.add(e.at, at, "unknown key; known keys: %s%s", strings.Join(keys, ", "), maybe(e.key, keys))
 	if meant := nearest(e.key, keys); meant != "" {

@@ -240,9 +240,6 @@ func setBool(v reflect.Value, s scalar) error {
 }
 
 func setString(v reflect.Value, s scalar, r rule) error {
-	if why, planned := r.later[s.text]; planned {
-		return fmt.Errorf("%s is not known; %s; allowed: %s", shorten(s.text), why, strings.Join(r.enum, ", "))
-	}
 	if len(r.enum) > 0 && !slices.Contains(r.enum, s.text) {
 		return fmt.Errorf("%s is not known; allowed: %s%s", shorten(s.text), strings.Join(r.enum, ", "), maybeEnum(s, r.enum))
 	}

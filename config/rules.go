@@ -13,8 +13,6 @@ type rule struct {
 	need string
 	// enum lists the values of a text field.
 	enum []string
-	// later are values of a planned feature, with what is to be said of it.
-	later map[string]string
 	// least and most bound a number in the field's own unit: 1, bytes or nanoseconds.
 	least, most int64
 	// orZero allows 0 below least too, where 0 turns something off.
@@ -151,11 +149,6 @@ var rules = map[string]rule{
 	"Log.level":      {enum: []string{"debug", "info", "warn", "error"}},
 	"Log.format":     {enum: []string{"json", "console"}},
 	"Shutdown.grace": timespan,
-}
-
-// later are keys of a planned feature: naming it says more than calling its key unknown.
-var later = map[string]string{
-	"Config.admin": "this version has no admin listener; remove the key",
 }
 
 // ruleName is the key of a field in rules.

@@ -25,11 +25,6 @@ func TestRulesNameFields(t *testing.T) {
 			t.Errorf("there is a rule for %s and no such field", name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(later)) {
-		if known[name] {
-			t.Errorf("%s is announced for later and exists", name)
-		}
-	}
 }
 
 // TestNumbersHaveBounds finds numbers that nothing bounds.

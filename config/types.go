@@ -15,6 +15,8 @@ type Config struct {
 	Pools []Pool `yaml:"pools"`
 	// Relay says what may move the bytes of tunnels.
 	Relay Relay `yaml:"relay"`
+	// Admin says where the running process can be asked and told.
+	Admin Admin `yaml:"admin"`
 	// DNS says how names of backends written dns+a: and dns+srv: are resolved.
 	DNS DNS `yaml:"dns"`
 	// Log says what the process writes about itself and its sessions.
@@ -199,6 +201,16 @@ type Relay struct {
 	KTLS Switch `yaml:"ktls"`
 	// Loops is the number of event loops; 0: one for each processor.
 	Loops int `yaml:"loops"`
+}
+
+// Admin says where the running process is asked and told: `fairlead status`, `drain` and so on, and whatever speaks HTTP.
+type Admin struct {
+	// Listen is the unix socket of the admin API, "unix:/path"; it answers the user that fairlead runs as, and root. Empty: none.
+	Listen string `yaml:"listen"`
+	// TCP is a loopback address, "127.0.0.1:9090" or "[::1]:9090", where the API answers whoever sends the token; empty: none.
+	TCP string `yaml:"tcp"`
+	// TokenFile names the file of that token, of 16 characters at least; it is sent as "Authorization: Bearer TOKEN".
+	TokenFile string `yaml:"token_file"`
 }
 
 // DNS says how names of backends are resolved that may change; a plain host name is resolved once, at start.

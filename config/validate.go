@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"unicode"
@@ -25,6 +26,7 @@ func (v *validator) validate() {
 	v.pools()
 	v.relay()
 	v.dns()
+	v.admin()
 }
 
 // given reports whether the file has a value at path.
@@ -121,6 +123,35 @@ func (v *validator) reference(path, name string) {
 func (v *validator) relay() {
 	if r := &v.cfg.Relay; r.EventLoop == SwitchOff && r.Loops > 0 && v.allSound("relay", "event_loop", "loops") {
 		v.refuse("relay.loops", "has no use with event_loop: off; set event_loop: auto, or remove the key")
+	}
+}
+
+// admin checks where the admin API listens, which must be out of reach for strangers.
+func (v *validator) admin() {
+	a := &v.cfg.Admin
+	if at := "admin.listen"; a.Listen != "" && v.sound(at) {
+		if parsed, err := parseAddress(a.Listen); err != nil {
+			v.fail(at, "%v", err)
+		} else if parsed.unix == "" {
+			v.fail(at, `%v is no unix socket; write "unix:/run/fairlead/admin.sock", and a loopback address in tcp`, parsed)
+		}
+	}
+	if at := "admin.tcp"; a.TCP != "" && v.sound(at) {
+		parsed, err := parseAddress(a.TCP)
+		ip, notIP := netip.ParseAddr(parsed.host)
+		switch {
+		case err != nil:
+			v.fail(at, "%v", err)
+		case parsed.unix != "" || notIP != nil || !ip.IsLoopback():
+			v.fail(at, `%v is no loopback address; write "127.0.0.1:9090" or "[::1]:9090"`, parsed)
+		}
+	}
+	switch {
+	case !v.allSound("admin", "tcp", "token_file"):
+	case a.TCP != "" && a.TokenFile == "":
+		v.fail("admin.token_file", "is missing; tcp answers only who sends a token")
+	case a.TCP == "" && a.TokenFile != "":
+		v.refuse("admin.token_file", "has no use without tcp; the unix socket asks for no token")
 	}
 }
 

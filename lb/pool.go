@@ -198,14 +198,14 @@ func (p *Pool) Name() string { return p.opts.Name }
 // Backends returns the pool's backends, without those that have been removed; the slice must not be changed.
 func (p *Pool) Backends() []*Backend { return p.view.Load().members }
 
-// errNoBackend is returned for a name that no backend has.
-var errNoBackend = errors.New("the pool has no backend of this name")
+// ErrNoBackend is returned for a name that no backend has.
+var ErrNoBackend = errors.New("the pool has no backend of this name")
 
 // find returns a backend by name.
 func (p *Pool) findLocked(name string) (*Backend, error) {
 	b := p.byName[name]
 	if b == nil || b.is(removed) {
-		return nil, fmt.Errorf("pool %q: backend %q: %w", p.opts.Name, name, errNoBackend)
+		return nil, fmt.Errorf("pool %q: backend %q: %w", p.opts.Name, name, ErrNoBackend)
 	}
 	return b, nil
 }

@@ -70,6 +70,7 @@ func newRoot() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(explainFlag)
 	root.AddCommand(newRun(), newCheck(), newSchema(), newVersion(), newDemo(), newDemoBackend())
+	root.AddCommand(newAdminCommands()...)
 	return root
 }
 

@@ -36,7 +36,7 @@ func run(cmd *cobra.Command, file string) error {
 	}
 	go queue.drain()
 	defer queue.close()
-	d, err := daemon.New(c, log)
+	d, err := daemon.New(c, log, daemon.WithVersion(thisBuild().Version))
 	if err != nil {
 		return failed(err)
 	}

@@ -29,6 +29,7 @@ type plan struct {
 	watched   []watched
 	sources   []*source
 	resolver  *discovery.Resolver
+	admin     adminPlan
 	warnings  []string
 }
 
@@ -79,6 +80,9 @@ func prepare(c *config.Config) (*plan, error) {
 		}
 		f.Sessions = sessionLogs[c.Log.Sessions]
 		p.frontends = append(p.frontends, f)
+	}
+	if p.admin, err = buildAdmin(&c.Admin); err != nil {
+		errs = append(errs, fmt.Errorf("admin: %w", err))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

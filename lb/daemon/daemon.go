@@ -34,7 +34,15 @@ type Daemon struct {
 	watched   []watched
 	sources   []*source
 	monitor   *health.Monitor
+	adminOn   adminListeners
+	version   string
 }
+
+// Option is something that New is told beside the configuration.
+type Option func(*Daemon)
+
+// WithVersion says which version of the program the admin API names.
+func WithVersion(v string) Option { return func(d *Daemon) { d.version = v } }
 
 // watched is something that reads certificate files again when they change, and what it serves, for the log.
 type watched struct {
@@ -52,7 +60,7 @@ type certificateFiles interface {
 
 // New loads everything that can fail, binds the listeners and returns a daemon that is ready to Run. On error
 // nothing is left open.
-func New(c *config.Config, log *zap.Logger) (*Daemon, error) {
+func New(c *config.Config, log *zap.Logger, options ...Option) (*Daemon, error) {
 	p, err := prepare(c)
 	if err != nil {
 		return nil, err
@@ -68,6 +76,9 @@ func New(c *config.Config, log *zap.Logger) (*Daemon, error) {
 		root: log, log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: group, watched: p.watched, pools: p.pools, sources: p.sources,
 		monitor: health.NewMonitor(health.Options{Concurrency: checks}),
 	}
+	for _, o := range options {
+		o(d)
+	}
 	slots := lb.NewSlots(sessions)
 	d.log.Info("limits", zap.Int("sessions", sessions), zap.Int("relay_descriptors", group.Descriptors()))
 	d.logKernel()
@@ -80,6 +91,10 @@ func New(c *config.Config, log *zap.Logger) (*Daemon, error) {
 		o := spec.FrontendOptions
 		o.Slots, o.Relay, o.Log = slots, d.relay, log
 		d.frontends = append(d.frontends, lb.NewFrontend(o, listeners))
+	}
+	if d.adminOn, err = p.admin.bind(); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("admin: %w", err)
 	}
 	return d, nil
 }
@@ -161,6 +176,7 @@ func (d *Daemon) Close() {
 	for _, f := range d.frontends {
 		f.StopAccepting()
 	}
+	d.adminOn.close()
 	d.relay.Close()
 }
 
@@ -181,6 +197,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 	for _, p := range d.pools {
 		p.Start(lb.Runtime{Log: d.root, Monitor: d.monitor, Relay: d.relay})
 	}
+	stopAdmin, err := d.serveAdmin()
+	if err != nil {
+		d.log.Error("there is no admin API", zap.Error(err))
+	}
+	defer stopAdmin()
 	d.look()
 	for _, s := range d.sources {
 		watchers.Add(1)

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"fairlead/lb"
+	"fairlead/lb/admin"
 	"fairlead/lb/discovery"
 )
 
@@ -18,12 +19,6 @@ type source struct {
 	name string // the address in the configuration
 
 	serverName string // of the pool, for TLS; "": each member's
-}
-
-// Source is what there is to see of one.
-type Source struct {
-	Pool string
-	discovery.Status
 }
 
 // firstLook bounds how long a start waits for names to be resolved.
@@ -76,10 +71,10 @@ func (s *source) apply(log *zap.Logger, c discovery.Change) {
 }
 
 // Sources returns what there is to see of the sources of backends.
-func (d *Daemon) Sources() []Source {
-	out := make([]Source, len(d.sources))
+func (d *Daemon) Sources() []admin.Source {
+	out := make([]admin.Source, len(d.sources))
 	for i, s := range d.sources {
-		out[i] = Source{s.pool.Name(), s.Status()}
+		out[i] = admin.Source{Pool: s.pool.Name(), Status: s.Status()}
 	}
 	return out
 }

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"fairlead/config"
+	"fairlead/lb/admin"
+)
+
+// The verbs of the admin API, which talk to a running process over its socket. Nouns show, verbs change.
+
+// defaultSocket is where the packages and the examples put the admin socket.
+const defaultSocket = "unix:/run/fairlead/admin.sock"
+
+// socketVariable names the socket for those who do not want to write it each time.
+const socketVariable = "FAIRLEAD_ADMIN"
+
+// remote is a running process.
+type remote struct {
+	file, socket, token string // flags
+	format              string
+	watch               time.Duration
+}
+
+// addFlags gives a command the flags that find the process.
+func (r *remote) addFlags(flags *pflag.FlagSet) {
+	flags.StringVarP(&r.file, "config", "c", "", "configuration `FILE` of the running process, which names its admin socket")
+	flags.StringVar(&r.socket, "admin", "", "admin `ADDRESS` of the running process: unix:/path or 127.0.0.1:port (default: as FILE says, "+
+		socketVariable+", or "+defaultSocket+")")
+	flags.StringVar(&r.token, "token-file", "", "`FILE` with the token, for an admin address on loopback")
+}
+
+// addViewFlags gives a noun the flags that say how to show it.
+func (r *remote) addViewFlags(flags *pflag.FlagSet) {
+	r.addFlags(flags)
+	flags.StringVarP(&r.format, "output", "o", "table", "`FORMAT`: table, wide or json")
+	flags.DurationVarP(&r.watch, "watch", "w", 0, "show it again and again, at this `INTERVAL`")
+}
+
+// address finds the socket.
+func (r *remote) address() (string, error) {
+	switch {
+	case r.socket != "":
+		return r.socket, nil
+	case r.file != "":
+		c, err := config.Load(r.file)
+		if err != nil {
+			return "", err
+		}
+		if c.Admin.Listen != "" {
+			return c.Admin.Listen, nil
+		}
+		if c.Admin.TCP != "" {
+			if r.token == "" {
+				r.token = c.Admin.TokenFile
+			}
+			return c.Admin.TCP, nil
+		}
+		return "", fmt.Errorf("%s has no admin section; add admin: {listen: %q}, and restart", r.file, defaultSocket)
+	}
+	if s := os.Getenv(socketVariable); s != "" {
+		return s, nil
+	}
+	return defaultSocket, nil
+}
+
+// callTimeout bounds one request.
+const callTimeout = 30 * time.Second
+
+// call sends one request and decodes the answer into out, unless that is nil.
+func (r *remote) call(ctx context.Context, method, path string, body, out any) error {
+	address, err := r.address()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	network, at := "tcp", address
+	if p, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, at = "unix", p
+	}
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, at)
+	}}
+	host := at
+	if network == "unix" {
+		host = "localhost"
+	}
+	var payload []byte
+	if body != nil {
+		if payload, err = json.Marshal(body); err != nil {
+			return failed(err)
+		}
+	}
+	q, err := http.NewRequestWithContext(ctx, method, "http://"+host+path, bytes.NewReader(payload))
+	if err != nil {
+		return failed(err)
+	}
+	if err := r.authorize(q); err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Transport: transport}).Do(q)
+	if err != nil {
+		return failed(fmt.Errorf("ask the process at %s: %w; is it running, with an admin section in its configuration?", address, rootOf(err)))
+	}
+	defer func() { _ = answer.Body.Close() }()
+	return failed(decodeAnswer(answer, out))
+}
+
+// rootOf takes the URL, which means nothing here, off an error of package http.
+func rootOf(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+func (r *remote) authorize(q *http.Request) error {
+	if r.token == "" {
+		return nil
+	}
+	token, err := os.ReadFile(r.token)
+	if err != nil {
+		return failed(fmt.Errorf("read the token: %w", err))
+	}
+	q.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	return nil
+}
+
+func decodeAnswer(answer *http.Response, out any) error {
+	const most = 64 << 20
+	data, err := io.ReadAll(io.LimitReader(answer.Body, most))
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		var p admin.Problem
+		if json.Unmarshal(data, &p) != nil || p.Error == "" {
+			return fmt.Errorf("the process answered %s", answer.Status)
+		}
+		return errors.New(p.Error)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("understand the answer: %w", err)
+	}
+	return nil
+}
+
+// noun makes a command that shows something. get asks for it; table writes it for people.
+func noun[T any](r *remote, cmd *cobra.Command, path func(args []string) string, table func(w io.Writer, v T, wide bool)) *cobra.Command {
+	r.addViewFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch r.format {
+		case "table", "wide", "json":
+		default:
+			return fmt.Errorf("output %q: want table, wide or json", r.format)
+		}
+		for {
+			var v T
+			if err := r.call(cmd.Context(), http.MethodGet, path(args), nil, &v); err != nil {
+				return err
+			}
+			if err := r.show(cmd.OutOrStdout(), v, func(w io.Writer) { table(w, v, r.format == "wide") }); err != nil || r.watch <= 0 {
+				return failed(err)
+			}
+			select {
+			case <-cmd.Context().Done():
+				return nil
+			case <-time.After(r.watch):
+			}
+			_, _ = fmt.Fprintln(cmd.OutOrStdout())
+		}
+	}
+	return cmd
+}
+
+func (r *remote) show(out io.Writer, v any, table func(w io.Writer)) error {
+	if r.format == "json" {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	}
+	const gap = 2
+	w := tabwriter.NewWriter(out, 0, 0, gap, ' ', 0)
+	table(w)
+	return w.Flush()
+}
+
+// row writes one line of a table.
+func row(w io.Writer, cells ...any) {
+	for i, c := range cells {
+		if i > 0 {
+			_, _ = io.WriteString(w, "\t")
+		}
+		_, _ = fmt.Fprint(w, c) // a tabwriter keeps its first error for Flush
+	}
+	_, _ = io.WriteString(w, "\n")
+}
