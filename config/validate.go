@@ -15,6 +15,7 @@ type validator struct {
 	cfg   *Config
 	marks map[string]mark
 
+	refused   []string         // paths of keys that must not be there
 	poolNames []string         // sorted; nil if some cannot be known
 	leading   map[string][]int // by the name of a pool, the listeners that lead to it
 }
@@ -46,6 +47,7 @@ func (v *validator) fail(path, format string, args ...any) {
 
 // refuse notes that the key at path must not be there.
 func (v *validator) refuse(path, format string, args ...any) {
+	v.refused = append(v.refused, path)
 	v.add(v.marks[path].key, path, format, args...)
 }
 

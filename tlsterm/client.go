@@ -99,6 +99,9 @@ func (c *Client) refresh() []Event {
 // Warnings returns what an operator should know about the certificates in use: expired, or not valid yet.
 func (c *Client) Warnings() []string { return c.current.Load().material.warnings(c.now()) }
 
+// Certificates returns what is in use now, without the system's authorities.
+func (c *Client) Certificates() []CertificateInfo { return c.current.Load().material.infos() }
+
 // Handshake does the client's side on raw. It verifies that the backend's certificate is for serverName (unless
 // ClientOptions.ServerName says otherwise): a host name, which is sent as SNI, or an IP address, which is not. Deadline,
 // ownership and errors are as with Terminator.Handshake.

@@ -46,6 +46,35 @@ func (a *authorities) sameAs(b *authorities) bool {
 	return a.digest == b.digest
 }
 
+// CertificateInfo is what there is to see of a certificate in use.
+type CertificateInfo struct {
+	File                string
+	Names               []string // what it is chosen by; none for an authority
+	Subject, Issuer     string
+	NotBefore, NotAfter time.Time
+	Authority           bool // peers' certificates are verified by it
+}
+
+func (m *material) infos() []CertificateInfo {
+	var out []CertificateInfo
+	info := func(file string, c *x509.Certificate) CertificateInfo {
+		return CertificateInfo{File: file, Subject: c.Subject.String(), Issuer: c.Issuer.String(), NotBefore: c.NotBefore, NotAfter: c.NotAfter}
+	}
+	for _, p := range m.pairs {
+		i := info(p.files.Cert, p.tls.Leaf)
+		i.Names = p.names
+		out = append(out, i)
+	}
+	if m.ca != nil {
+		for _, c := range m.ca.certs {
+			i := info(m.ca.file, c)
+			i.Authority = true
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
 func (m *material) warnings(now time.Time) []string {
 	var out []string
 	for _, p := range m.pairs {

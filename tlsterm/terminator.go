@@ -124,6 +124,9 @@ func (t *Terminator) installLocked(m *material) {
 // Warnings returns what an operator should know about the certificates in use: expired, or not valid yet.
 func (t *Terminator) Warnings() []string { return t.current.Load().warnings(t.now()) }
 
+// Certificates returns what is in use now.
+func (t *Terminator) Certificates() []CertificateInfo { return t.current.Load().infos() }
+
 func (t *Terminator) newConfig(ca *authorities) *tls.Config {
 	c := &tls.Config{
 		Time:                   t.now,

@@ -14,7 +14,10 @@ import (
 
 // newAdminCommands are those that ask or tell a running process.
 func newAdminCommands() []*cobra.Command {
-	return []*cobra.Command{newStatus(), newListeners(), newPools(), newBackends(), newDrain(), newEnable(), newDisable(), newWeight()}
+	return []*cobra.Command{
+		newStatus(), newListeners(), newPools(), newBackends(), newSessions(), newWhere(), newConfig(), newCertificates(),
+		newDrain(), newEnable(), newDisable(), newWeight(), newKill(), newLogLevel(),
+	}
 }
 
 func fixed(path string) func([]string) string { return func([]string) string { return path } }

@@ -13,11 +13,11 @@ import (
 // timeLayout is RFC 3339 with milliseconds.
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
-// newLog makes the process's logger as the configuration describes it.
-func newLog(described config.Log, w io.Writer) (*zap.Logger, error) {
-	level, err := zapcore.ParseLevel(described.Level)
+// newLog makes the process's logger as the configuration describes it, and the handle of its level.
+func newLog(described config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel, error) {
+	level, err := zap.ParseAtomicLevel(described.Level)
 	if err != nil {
-		return nil, fmt.Errorf("log level: %w", err)
+		return nil, level, fmt.Errorf("log level: %w", err)
 	}
 	shape := zap.NewProductionEncoderConfig()
 	shape.EncodeTime = zapcore.TimeEncoderOfLayout(timeLayout)
@@ -32,7 +32,7 @@ func newLog(described config.Log, w io.Writer) (*zap.Logger, error) {
 		shape.ConsoleSeparator = "  "
 		encoder = zapcore.NewConsoleEncoder(shape)
 	default:
-		return nil, fmt.Errorf("log format %q: want json or console", described.Format)
+		return nil, level, fmt.Errorf("log format %q: want json or console", described.Format)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), nil
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level, nil
 }

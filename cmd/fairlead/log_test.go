@@ -22,7 +22,7 @@ func TestLogFormats(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
-			log, err := newLog(tt.log, &out)
+			log, _, err := newLog(tt.log, &out)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +55,7 @@ func TestLogRefuses(t *testing.T) {
 		{"format", config.Log{Level: "info", Format: "xml"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := newLog(tt.log, &strings.Builder{}); err == nil {
+			if _, _, err := newLog(tt.log, &strings.Builder{}); err == nil {
 				t.Errorf("%+v is taken", tt.log)
 			}
 		})

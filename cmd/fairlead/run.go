@@ -30,13 +30,13 @@ func run(cmd *cobra.Command, file string) error {
 		return err
 	}
 	queue := newLogQueue(cmd.ErrOrStderr(), logQueueLines)
-	log, err := newLog(c.Log, queue)
+	log, level, err := newLog(c.Log, queue)
 	if err != nil {
 		return err
 	}
 	go queue.drain()
 	defer queue.close()
-	d, err := daemon.New(c, log, daemon.WithVersion(thisBuild().Version))
+	d, err := daemon.New(c, log, daemon.WithVersion(thisBuild().Version), daemon.WithLevel(level))
 	if err != nil {
 		return failed(err)
 	}

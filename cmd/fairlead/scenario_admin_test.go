@@ -54,7 +54,43 @@ func TestVerbs(t *testing.T) {
 	says(verb(0, "drain", "--listener", "edge"), "listener edge: draining")
 	says(verb(0, "listeners"), "draining")
 	says(verb(0, "enable", "--listener", "edge"), "listener edge: enabled")
+	c.settled(t)
 	c.check(t, longestWait, only("b0"))
+
+	var sessions admin.Sessions
+	if err := json.Unmarshal([]byte(verb(0, "sessions", "-o", "json", "--backend", "b1").stdout), &sessions); err != nil || sessions.Total != 20 || len(sessions.Sessions) != 20 {
+		t.Fatalf("%+v, %v", sessions, err)
+	}
+	one := sessions.Sessions[0]
+	if one.Pool != "chat" || one.Backend != "b1" || one.Host != "localhost" || one.Path != "/chat" || one.Listener != "edge" || one.Up == 0 || one.Age <= 0 || !strings.HasPrefix(one.Client, "127.0.0.1:") {
+		t.Errorf("%+v", one)
+	}
+	says(verb(0, "sessions", "--limit", "3"), "3 of 20; --limit shows more")
+	says(verb(0, "sessions", "-o", "wide", "--id", one.ID), one.ID, one.Client, "b1")
+	if r := verb(0, "sessions", "--client", "10.0.0.0/8"); strings.Contains(r.stdout, "127.0.0.1") {
+		t.Error(r.stdout)
+	}
+	says(verb(0, "where", "chat", "client-3"), "backend", "b1", "pinned", "open tunnels on")
+	says(verb(0, "where", "chat", "nobody"), "placed", "b0")
+	verb(0, "disable", "chat/b1")
+	says(verb(0, "where", "chat", "client-3"), "b0", "placed", "b1 is disabled")
+	verb(0, "enable", "chat/b1")
+	says(verb(0, "config"), "name: chat", "connect_timeout: 2s", "idle_timeout: 1h")
+	says(verb(0, "certificates"), "EXPIRES")
+	says(verb(0, "log-level"), "info")
+	says(verb(0, "log-level", "debug"), "debug")
+	says(verb(0, "log-level"), "debug")
+	says(verb(1, "log-level", "loud"), "is no level")
+	says(verb(0, "kill", "--id", one.ID), "1 sessions")
+	eventually(t, "it is gone", func() bool {
+		var left admin.Sessions
+		err := json.Unmarshal([]byte(verb(0, "sessions", "-o", "json", "--id", one.ID).stdout), &left)
+		return err == nil && left.Total == 0
+	})
+	says(verb(1, "kill"), "nothing says which sessions are meant")
+	says(verb(1, "sessions", "--client", "x"), "client:")
+	says(verb(2, "where", "chat"), "give a key or --address")
+	says(verb(1, "where", "none", "x"), "there is no pool")
 
 	says(verb(1, "drain", "chat/b7"), `backend "b7": the pool has no backend of this name`)
 	says(verb(1, "weight", "chat/b0", "70000"), "not within 0 to 65535")

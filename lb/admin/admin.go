@@ -23,6 +23,7 @@ import (
 	"fairlead/lb"
 	"fairlead/lb/discovery"
 	"fairlead/lb/sys"
+	"fairlead/tlsterm"
 )
 
 // Edge is what is asked and told: the running process.
@@ -30,6 +31,15 @@ type Edge interface {
 	Frontends() []*lb.Frontend
 	Pools() []*lb.Pool
 	Sources() []Source
+	// Config is the configuration in force, as YAML with secrets masked.
+	Config() ([]byte, error)
+	Certificates() []Certificates
+}
+
+// Certificates are those of a listener, or of a pool.
+type Certificates struct {
+	Of   string // "listener NAME" or "pool NAME"
+	List []tlsterm.CertificateInfo
 }
 
 // Source is where some backends of a pool come from that the configuration does not list.
@@ -44,6 +54,9 @@ type Options struct {
 	Log     *zap.Logger
 	Version string
 	Started time.Time
+	// Level is the log's, if LevelChanges.
+	Level        zap.AtomicLevel
+	LevelChanges bool
 }
 
 // Bounds of what a client may do.
@@ -62,10 +75,16 @@ type Server struct {
 	log     *zap.Logger
 	http    []*http.Server
 	serving sync.WaitGroup
+	ctx     context.Context // of orders that take time
+	cancel  context.CancelFunc
 }
 
 // New returns a server that listens nowhere yet.
-func New(o Options) *Server { return &Server{options: o, log: o.Log.Named("admin")} }
+func New(o Options) *Server {
+	s := &Server{options: o, log: o.Log.Named("admin")}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
 
 // ServeUnix answers on a unix socket, which it owns, until Close: the user that this process runs as, and root. A file is
 // made accessible to nobody else, but what counts is who connects.
@@ -116,6 +135,7 @@ func (s *Server) run(h *http.Server, l net.Listener) {
 
 // Close lets answers that are under way go out, and ends everything.
 func (s *Server) Close() {
+	s.cancel()
 	ctx, cancel := context.WithTimeout(context.Background(), lastRequests)
 	defer cancel()
 	for _, h := range s.http {

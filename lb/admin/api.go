@@ -21,6 +21,13 @@ func (s *Server) routes() http.Handler {
 	m.HandleFunc("GET /v1/pools", s.pools)
 	m.HandleFunc("GET /v1/backends", s.backends)
 	m.HandleFunc("GET /v1/sources", s.sources)
+	m.HandleFunc("GET /v1/sessions", s.sessions)
+	m.HandleFunc("GET /v1/where", s.where)
+	m.HandleFunc("GET /v1/config", s.config)
+	m.HandleFunc("GET /v1/certificates", s.certificates)
+	m.HandleFunc("GET /v1/log-level", s.logLevel)
+	m.HandleFunc("POST /v1/log-level", s.setLogLevel)
+	m.HandleFunc("POST /v1/sessions/kill", s.kill)
 	m.HandleFunc("POST /v1/pools/{pool}/backends/{backend}/{verb}", s.tellBackend)
 	m.HandleFunc("POST /v1/listeners/{listener}/{verb}", s.tellListener)
 	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -173,17 +180,22 @@ func (s *Server) carryOut(w http.ResponseWriter, r *http.Request, do func(verb s
 	if err == nil {
 		err = do(r.PathValue("verb"), o)
 	}
-	by := zap.Skip()
-	if user, ok := r.Context().Value(peerKey{}).(uint32); ok {
-		by = zap.Uint32("user", user)
-	}
 	switch {
 	case errors.Is(err, lb.ErrNoBackend), errors.Is(err, errVerb):
 		fail(w, http.StatusNotFound, err.Error())
 	case err != nil:
 		fail(w, http.StatusBadRequest, err.Error())
 	default:
-		s.log.Info("order", zap.String("path", r.URL.Path), by)
+		s.note(r)
 		answer(w, http.StatusOK, struct{}{})
 	}
+}
+
+// note writes the line of an order that was carried out.
+func (s *Server) note(r *http.Request, fields ...zap.Field) {
+	fields = append(fields, zap.String("path", r.URL.Path))
+	if user, ok := r.Context().Value(peerKey{}).(uint32); ok {
+		fields = append(fields, zap.Uint32("user", user))
+	}
+	s.log.Info("order", fields...)
 }

@@ -239,3 +239,21 @@ func (s *shard) stats() Stats {
 	}
 	return st
 }
+
+// Look returns what is known of a key: the backends where it has sessions, the latest first, and the one that is remembered,
+// until when. A zero time: none is. It changes nothing.
+func (t *Table) Look(k Key) (pins []ID, remembered ID, until time.Time) {
+	s := t.shard(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for e := s.pins[k]; e != nil; e = e.older {
+		pins = append(pins, e.backend)
+	}
+	if s.memories == nil {
+		return pins, 0, time.Time{}
+	}
+	if m, ok := s.memories.Peek(k); ok && m.live(t.clock()) {
+		return pins, m.backend, t.start.Add(time.Duration(m.expires))
+	}
+	return pins, 0, time.Time{}
+}

@@ -84,7 +84,7 @@ func (d *Daemon) serveAdmin() (stop func(), err error) {
 	if len(d.adminOn.unix)+len(d.adminOn.tcp) == 0 {
 		return func() {}, nil
 	}
-	s := admin.New(admin.Options{Edge: d, Log: d.root, Version: d.version, Started: time.Now()})
+	s := admin.New(admin.Options{Edge: d, Log: d.root, Version: d.version, Started: time.Now(), Level: d.level, LevelChanges: d.levelSet})
 	var errs []error
 	for _, l := range d.adminOn.unix {
 		if err := s.ServeUnix(l); err != nil {
@@ -105,6 +105,18 @@ func (d *Daemon) AdminAddrs() []net.Addr {
 	var out []net.Addr
 	for _, l := range append(d.adminOn.unix, d.adminOn.tcp...) {
 		out = append(out, l.Addr())
+	}
+	return out
+}
+
+// Config returns the configuration in force as YAML, its secrets masked.
+func (d *Daemon) Config() ([]byte, error) { return config.Marshal(d.config) }
+
+// Certificates returns those in use.
+func (d *Daemon) Certificates() []admin.Certificates {
+	out := make([]admin.Certificates, len(d.watched))
+	for i, w := range d.watched {
+		out[i] = admin.Certificates{Of: w.field.Key + " " + w.field.String, List: w.files.Certificates()}
 	}
 	return out
 }

@@ -36,6 +36,9 @@ type Daemon struct {
 	monitor   *health.Monitor
 	adminOn   adminListeners
 	version   string
+	level     zap.AtomicLevel
+	levelSet  bool // level is the log's
+	config    *config.Config
 }
 
 // Option is something that New is told beside the configuration.
@@ -43,6 +46,9 @@ type Option func(*Daemon)
 
 // WithVersion says which version of the program the admin API names.
 func WithVersion(v string) Option { return func(d *Daemon) { d.version = v } }
+
+// WithLevel lets the admin API change the level of the log.
+func WithLevel(l zap.AtomicLevel) Option { return func(d *Daemon) { d.level, d.levelSet = l, true } }
 
 // watched is something that reads certificate files again when they change, and what it serves, for the log.
 type watched struct {
@@ -56,6 +62,8 @@ type certificateFiles interface {
 	Watch(ctx context.Context, report func(tlsterm.Event)) error
 	// Warnings tells what works but deserves a look, such as an expired certificate.
 	Warnings() []string
+	// Certificates tells what is in use.
+	Certificates() []tlsterm.CertificateInfo
 }
 
 // New loads everything that can fail, binds the listeners and returns a daemon that is ready to Run. On error
@@ -73,7 +81,7 @@ func New(c *config.Config, log *zap.Logger, options ...Option) (*Daemon, error) 
 		return nil, err
 	}
 	d := &Daemon{
-		root: log, log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: group, watched: p.watched, pools: p.pools, sources: p.sources,
+		config: c, root: log, log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: group, watched: p.watched, pools: p.pools, sources: p.sources,
 		monitor: health.NewMonitor(health.Options{Concurrency: checks}),
 	}
 	for _, o := range options {

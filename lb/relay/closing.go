@@ -145,7 +145,7 @@ func (l *loop) answer(place uint32, t *tunnel, c termination.Cause) outcome {
 		return onward
 	}
 	t.flags &^= mute // once
-	b := l.group.owner(t.owner).Unanswered(t.ref, c)
+	b := l.group.owner(t.owner).Unanswered(t.ref.Load(), c)
 	if len(b) == 0 {
 		return onward
 	}
@@ -307,7 +307,7 @@ func (l *loop) free(place uint32, t *tunnel) outcome {
 		Cause: t.fate.verdict(), Err: l.errs[place], Engines: t.engines(),
 		Up: t.ways[up].moved.Load(), Down: t.ways[down].moved.Load(),
 	}
-	owner, ref := l.group.owner(t.owner), t.ref
+	owner, ref := l.group.owner(t.owner), t.ref.Load()
 	l.clear(place, t)
 	owner.Ended(ref, result)
 	l.group.ended()

@@ -358,6 +358,18 @@ func (t *tunnel) engines() Engines {
 	return Engines(t.ways[up].engines.Load() | t.ways[down].engines.Load()) //nolint:gosec // a set of five
 }
 
+// ref returns the number that a tunnel's owner knows it by.
+func (l *loop) ref(place, gen uint32) (uint64, bool) {
+	l.mu.Lock() // or the memory could go
+	defer l.mu.Unlock()
+	if l.closed {
+		return 0, false
+	}
+	t := l.tunnels.at(place)
+	n := t.ref.Load()
+	return n, t.gen.Load() == gen
+}
+
 // selectedAtOnce is how many places are looked at without letting others at the loop's lock.
 const selectedAtOnce = 4096
 

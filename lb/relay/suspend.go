@@ -112,7 +112,7 @@ func (l *loop) suspend(place, gen uint32) *Suspended {
 		return nil
 	}
 	s := &Suspended{
-		Ref: t.ref, Tag: uint32(t.label.Load()), IdleLimit: time.Duration(t.idle) * time.Millisecond, FinLimit: time.Duration(t.fin) * time.Millisecond,
+		Ref: t.ref.Load(), Tag: uint32(t.label.Load()), IdleLimit: time.Duration(t.idle) * time.Millisecond, FinLimit: time.Duration(t.fin) * time.Millisecond,
 		Idle: time.Duration(max(0, l.now-t.last.Load())) * time.Millisecond, // it may have been adopted since the turn began
 		fate: t.fate, mute: t.has(mute), kernel: t.has(kernelTx), bound: l.bounds[place], err: l.errs[place],
 	}

@@ -28,10 +28,10 @@ const (
 //
 // In closing nothing is read any more: bytes that wait are sent if they can be, then close_notify.
 type tunnel struct {
-	ref     uint64
-	ageAt   int64        // when it is too old, in milliseconds on the group's clock; 0: never
-	closeAt int64        // until when bytes that wait may be sent; 0: not closing
-	last    atomic.Int64 // when the last byte or half-close was, in milliseconds on the group's clock
+	ref     atomic.Uint64 // for the loop, and for those who look on
+	ageAt   int64         // when it is too old, in milliseconds on the group's clock; 0: never
+	closeAt int64         // until when bytes that wait may be sent; 0: not closing
+	last    atomic.Int64  // when the last byte or half-close was, in milliseconds on the group's clock
 	ways    [2]way
 	gen     atomic.Uint32 // odd while in use; one number is one tunnel, so that what is meant for an old one is noticed
 	idle    uint32        // milliseconds; 0: none
@@ -111,7 +111,8 @@ func (w *way) used(e Engines) {
 
 // reset makes a place a new tunnel's; the generation is the caller's.
 func (t *tunnel) reset(s *Spec, now int64) {
-	t.ref, t.ageAt, t.closeAt = s.Ref, 0, 0
+	t.ref.Store(s.Ref)
+	t.ageAt, t.closeAt = 0, 0
 	t.last.Store(now)
 	for i := range t.ways {
 		w := &t.ways[i]
@@ -168,6 +169,19 @@ func (t Tunnel) Stats() (Stats, bool) {
 		return t.loop.stats(t.place, t.gen)
 	}
 	return Stats{}, false
+}
+
+// Ref returns the number that the tunnel's owner knows it by; false after its end. Who looks something up by it asks again
+// afterwards: the number may have been given to another meanwhile.
+func (t Tunnel) Ref() (uint64, bool) {
+	switch {
+	case t.std != nil:
+		_, alive := t.std.Stats()
+		return t.std.spec.Ref, alive
+	case t.loop != nil:
+		return t.loop.ref(t.place, t.gen)
+	}
+	return 0, false
 }
 
 // Kill ends the tunnel with cause c, unless it has another already, and returns at once. Both peers see an orderly

@@ -1,0 +1,220 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"fairlead/lb"
+)
+
+// mostSessions bounds the list of one answer unless the request says otherwise.
+const mostSessions = 1000
+
+// Session is an element of GET /v1/sessions.
+type Session struct {
+	ID       string   `json:"id"`
+	Listener string   `json:"listener"`
+	Client   string   `json:"client"`
+	SNI      string   `json:"sni,omitempty"`
+	TLS      string   `json:"tls,omitempty"`
+	Host     string   `json:"host,omitempty"`
+	Method   string   `json:"method,omitempty"`
+	Path     string   `json:"path,omitempty"`
+	Pool     string   `json:"pool"`
+	Backend  string   `json:"backend"`
+	Affinity string   `json:"affinity"`
+	Age      duration `json:"age"`
+	Idle     duration `json:"idle"`
+	Up       uint64   `json:"up"`
+	Down     uint64   `json:"down"`
+	Engine   string   `json:"engine"`
+}
+
+// Sessions is GET /v1/sessions: the oldest first.
+type Sessions struct {
+	Total    int       `json:"total"` // that were meant, also those that are not listed
+	Sessions []Session `json:"sessions"`
+}
+
+func viewSession(s *lb.Session) Session {
+	client := "unix"
+	if s.Client.IsValid() {
+		client = s.Client.String()
+	}
+	return Session{
+		ID: s.ID, Listener: s.Listener, Client: client, SNI: s.SNI, TLS: s.TLS, Host: s.Host, Method: s.Method, Path: s.Path,
+		Pool: s.Pool, Backend: s.Backend, Affinity: s.Affinity, Age: duration(s.Age), Idle: duration(s.Idle), Up: s.Up, Down: s.Down, Engine: s.Engines,
+	}
+}
+
+// selection is which sessions a request means.
+type selection struct {
+	lb.SessionFilter
+	listener string
+	limit    int
+	any      bool // something was given
+}
+
+// fields of a selection, as parameters of a query or of an order.
+func readSelection(q url.Values) (selection, error) {
+	s := selection{limit: mostSessions}
+	for name, values := range q {
+		if len(values) != 1 {
+			return s, fmt.Errorf("%s is given %d times", name, len(values))
+		}
+		if err := s.set(name, values[0]); err != nil {
+			return s, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return s, nil
+}
+
+func (s *selection) set(name, value string) (err error) {
+	s.any = s.any || name != "limit"
+	switch name {
+	case "id":
+		s.ID = value
+	case "listener":
+		s.listener = value
+	case "pool":
+		s.Pool = value
+	case "backend":
+		s.Backend = value
+	case "host":
+		s.Host = value
+	case "client":
+		s.Client, err = network(value)
+	case "min_age":
+		s.MinAge, err = time.ParseDuration(value)
+	case "min_idle":
+		s.MinIdle, err = time.ParseDuration(value)
+	case "min_bytes":
+		s.MinBytes, err = strconv.ParseUint(value, 10, 64)
+	case "limit":
+		if s.limit, err = strconv.Atoi(value); err == nil && s.limit < 1 {
+			err = errors.New("it is 1 at least")
+		}
+	default:
+		return errors.New("there is no such filter; filters: id, listener, pool, backend, host, client, min_age, min_idle, min_bytes, limit")
+	}
+	return err
+}
+
+// network reads an address or a network.
+func network(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return netip.ParsePrefix(s)
+}
+
+// each calls f for the sessions that are meant.
+func (s *Server) each(sel *selection, f func(*lb.Session)) {
+	for _, front := range s.options.Edge.Frontends() {
+		if sel.listener != "" && front.Name() != sel.listener {
+			continue
+		}
+		front.EachSession(&sel.SessionFilter, func(x *lb.Session) bool { f(x); return true })
+	}
+}
+
+func (s *Server) sessions(w http.ResponseWriter, r *http.Request) {
+	sel, err := readSelection(r.URL.Query())
+	if err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	v := Sessions{Sessions: []Session{}}
+	s.each(&sel, func(x *lb.Session) {
+		v.Total++
+		v.Sessions = append(v.Sessions, viewSession(x))
+		if len(v.Sessions) >= 2*sel.limit {
+			v.oldest(sel.limit)
+		}
+	})
+	v.oldest(sel.limit)
+	answer(w, http.StatusOK, v)
+}
+
+// oldest leaves the oldest ones.
+func (v *Sessions) oldest(limit int) {
+	slices.SortFunc(v.Sessions, func(a, b Session) int { return cmp.Or(cmp.Compare(b.Age, a.Age), cmp.Compare(a.ID, b.ID)) })
+	v.Sessions = v.Sessions[:min(len(v.Sessions), limit)]
+}
+
+// killOrder is the body of POST /v1/sessions/kill: the filters of GET /v1/sessions, all of which must be text, and more.
+type killOrder struct {
+	Filter map[string]string `json:"filter"`
+	All    bool              `json:"all"`  // no filter is on purpose
+	Rate   float64           `json:"rate"` // a second; 0: at once
+}
+
+// Killed is the answer.
+type Killed struct {
+	Selected int `json:"selected"`
+}
+
+func (s *Server) kill(w http.ResponseWriter, r *http.Request) {
+	var o killOrder
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&o); err != nil && !errors.Is(err, io.EOF) {
+		fail(w, http.StatusBadRequest, "read the order: "+err.Error())
+		return
+	}
+	q := url.Values{}
+	for name, value := range o.Filter {
+		q.Set(name, value)
+	}
+	sel, err := readSelection(q)
+	switch {
+	case err != nil:
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	case !sel.any && !o.All:
+		fail(w, http.StatusBadRequest, `nothing says which sessions are meant; give a filter, or "all": true`)
+		return
+	case o.Rate < 0:
+		fail(w, http.StatusBadRequest, "the rate is not negative")
+		return
+	}
+	var list []*lb.Session
+	s.each(&sel, func(x *lb.Session) { list = append(list, x) })
+	slices.SortFunc(list, func(a, b *lb.Session) int { return cmp.Compare(b.Idle, a.Idle) })
+	if q.Has("limit") {
+		list = list[:min(len(list), sel.limit)]
+	}
+	s.note(r, zap.Int("selected", len(list)), zap.Any("filter", o.Filter), zap.Float64("rate", o.Rate))
+	s.serving.Add(1)
+	go s.killAll(s.ctx, list, o.Rate)
+	answer(w, http.StatusOK, Killed{len(list)})
+}
+
+// killAll ends sessions at a rate, the longest idle first. It ends with them or with the server.
+func (s *Server) killAll(ctx context.Context, list []*lb.Session, rate float64) {
+	defer s.serving.Done()
+	began := time.Now()
+	for i, x := range list {
+		if rate > 0 {
+			select {
+			case <-time.After(time.Until(began.Add(time.Duration(float64(i) / rate * float64(time.Second))))):
+			case <-ctx.Done():
+				return
+			}
+		}
+		x.Kill()
+	}
+}
