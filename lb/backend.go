@@ -38,8 +38,9 @@ type Backend struct {
 	active  atomic.Int64  // sessions that hold a slot, from pick to the end of the tunnel
 
 	connects, failures, refusals atomic.Uint64
-	closed                       atomic.Int64 // tunnels that were ended by the last drain, or as the backend was down
-	pinnedStay                   atomic.Bool  // while it drains: keys with an open tunnel may open more
+	moved                        [2]atomic.Uint64 // bytes to it and from it, of sessions that have ended
+	closed                       atomic.Int64     // tunnels that were ended by the last drain, or as the backend was down
+	pinnedStay                   atomic.Bool      // while it drains: keys with an open tunnel may open more
 
 	ejector *health.Ejector
 	probeAt atomic.Int64 // on probation: from when the next session may try it, on clock

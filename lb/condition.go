@@ -58,6 +58,15 @@ var stateWords = [...]string{
 	StateDraining: "draining", StateDisabled: "disabled", StateRemoved: "removed",
 }
 
+// AllStates returns the states that there are.
+func AllStates() []State {
+	out := make([]State, len(stateWords))
+	for i := range out {
+		out[i] = State(i) //nolint:gosec // a handful
+	}
+	return out
+}
+
 // String returns the word used in logs, metrics and the admin API.
 func (s State) String() string {
 	if int(s) < len(stateWords) {
@@ -96,6 +105,7 @@ type record struct {
 	watch     *health.Watch
 	drain     *DrainProgress
 	closing   *closer
+	said      Traffic       // the last that was told of it
 	emptied   time.Duration // when a removed backend's last session ended, on clock; 0: it has not
 }
 

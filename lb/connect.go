@@ -35,6 +35,7 @@ func (s *session) reach(w *early) error {
 		}
 		w.connected()
 		s.connected = s.age()
+		s.f.phases[PhaseConnect].observe(s.connected - max(s.secured, s.headed) - s.queued)
 		err := s.ask(w)
 		if err == nil || !s.mayRepeat(err, w) {
 			return err
@@ -59,6 +60,7 @@ func (s *session) ask(w *early) error {
 		}
 		s.judgeAnswer(err)
 		if err == nil {
+			s.f.phases[PhaseAnswer].observe(s.age() - s.connected)
 			err = s.afterAnswer(w)
 		}
 	}

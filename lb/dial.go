@@ -143,6 +143,9 @@ func (p *Pool) dialAny(ctx context.Context, deadline time.Time, b *BackendOption
 	return nil, errors.Join(errs...)
 }
 
+// SourceAddresses returns from how many local addresses the pool connects.
+func (p *Pool) SourceAddresses() int { return max(1, len(p.opts.Sources)) }
+
 // nextOf takes the dialers in turn.
 func (p *Pool) nextOf(ds []dialer) dialer {
 	if len(ds) == 1 {

@@ -106,6 +106,9 @@ type Frontend struct {
 	arrived    atomic.Uint64
 	causes     [termination.Count]atomic.Uint64
 	engines    [relay.EngineCount]atomic.Uint64
+	phases     [phases]histogram
+	agreed     tally[agreement]
+	disagreed  tally[tlsterm.Reason]
 	mismatches every
 	acceptLogs every
 	fullLogs   every

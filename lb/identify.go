@@ -32,11 +32,15 @@ func (s *session) identify() error {
 		return err
 	}
 	s.secured = s.age()
+	if s.f.opts.TLS == TLSTerminate {
+		s.f.phases[PhaseTLS].observe(s.secured)
+	}
 	if s.f.opts.Protocol == HTTP {
 		if err := s.readHead(); err != nil {
 			return err
 		}
 		s.headed = s.age()
+		s.f.phases[PhaseHead].observe(s.headed - s.secured)
 	}
 	return s.route()
 }

@@ -40,6 +40,7 @@ func (s *session) terminate() error {
 	s.client, s.tls = conn, conn.State()
 	s.sni, s.alpn = s.tls.ServerName, s.tls.ALPN
 	s.version, s.resumed = s.tls.Version, s.tls.Resumed
+	s.f.agreed.add(agreement{s.tls.Version, s.tls.CipherSuite, s.tls.Resumed})
 	return nil
 }
 
@@ -56,7 +57,10 @@ func (s *session) handshakeFailed(err error) error {
 		return end(termination.HandshakeFailed, err)
 	}
 	var failed *tlsterm.HandshakeError
-	if errors.As(err, &failed) && failed.Reason == tlsterm.ReasonClosed {
+	if errors.As(err, &failed) {
+		s.f.disagreed.add(failed.Reason)
+	}
+	if failed != nil && failed.Reason == tlsterm.ReasonClosed {
 		return end(termination.ClientGone, err) // a port check, a scanner, a closed tab
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {

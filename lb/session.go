@@ -224,6 +224,10 @@ func (s *session) finish(r relay.Result) {
 // finish is the end of a session: counters, the session line, the slot.
 func (f *Frontend) finish(a *facts, r relay.Result) {
 	f.count(r)
+	if b := a.backend; b != nil {
+		b.moved[0].Add(a.upBytes + r.Up)
+		b.moved[1].Add(a.downBytes + r.Down)
+	}
 	f.logEnd(a, r)
 	f.leave()
 }

@@ -22,6 +22,7 @@ import (
 
 	"fairlead/lb"
 	"fairlead/lb/discovery"
+	"fairlead/lb/relay"
 	"fairlead/lb/sys"
 	"fairlead/tlsterm"
 )
@@ -34,6 +35,7 @@ type Edge interface {
 	// Config is the configuration in force, as YAML with secrets masked.
 	Config() ([]byte, error)
 	Certificates() []Certificates
+	Relay() *relay.Group
 }
 
 // Certificates are those of a listener, or of a pool.

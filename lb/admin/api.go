@@ -16,6 +16,7 @@ import (
 // routes are all requests that there are. What changes something is a POST.
 func (s *Server) routes() http.Handler {
 	m := http.NewServeMux()
+	m.Handle("GET /metrics", s.metrics())
 	m.HandleFunc("GET /v1/status", s.status)
 	m.HandleFunc("GET /v1/listeners", s.listeners)
 	m.HandleFunc("GET /v1/pools", s.pools)

@@ -13,6 +13,7 @@ import (
 
 	"fairlead/config"
 	"fairlead/lb/admin"
+	"fairlead/lb/relay"
 	"fairlead/lb/sys"
 )
 
@@ -120,3 +121,6 @@ func (d *Daemon) Certificates() []admin.Certificates {
 	}
 	return out
 }
+
+// Relay returns the tunnels.
+func (d *Daemon) Relay() *relay.Group { return d.relay }

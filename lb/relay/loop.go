@@ -370,6 +370,18 @@ func (l *loop) ref(place, gen uint32) (uint64, bool) {
 	return n, t.gen.Load() == gen
 }
 
+// tag returns the tag of a tunnel.
+func (l *loop) tag(place, gen uint32) (uint32, bool) {
+	l.mu.Lock() // or the memory could go
+	defer l.mu.Unlock()
+	if l.closed {
+		return 0, false
+	}
+	t := l.tunnels.at(place)
+	label := t.label.Load()
+	return uint32(label), t.gen.Load() == gen //nolint:gosec // the tag is what is cut off
+}
+
 // selectedAtOnce is how many places are looked at without letting others at the loop's lock.
 const selectedAtOnce = 4096
 

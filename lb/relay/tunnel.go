@@ -184,6 +184,18 @@ func (t Tunnel) Ref() (uint64, bool) {
 	return 0, false
 }
 
+// Tag returns the tag that the tunnel was adopted with; false after its end.
+func (t Tunnel) Tag() (uint32, bool) {
+	switch {
+	case t.std != nil:
+		_, alive := t.std.Stats()
+		return t.std.spec.Tag, alive
+	case t.loop != nil:
+		return t.loop.tag(t.place, t.gen)
+	}
+	return 0, false
+}
+
 // Kill ends the tunnel with cause c, unless it has another already, and returns at once. Both peers see an orderly
 // end where that is possible: a write that is under way gets a moment to finish, then come close_notify and FIN.
 func (t Tunnel) Kill(c termination.Cause) {
