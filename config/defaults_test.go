@@ -63,7 +63,7 @@ func TestDefaults(t *testing.T) {
 		DNS: DNS{
 			Timeout: 2 * time.Second, MinTTL: time.Second, MaxTTL: 5 * time.Minute, Retry: 5 * time.Second, MaxRecords: 256,
 		},
-		Log:      Log{Level: "info", Format: "console", Sessions: SessionsClose},
+		Log:      Log{Level: "info", Format: "console", Sessions: SessionsClose, SessionsRate: 1000},
 		Shutdown: Shutdown{Grace: 30 * time.Second},
 	}
 	if !reflect.DeepEqual(got, want) {
@@ -204,7 +204,7 @@ func TestValuesArrive(t *testing.T) {
 		{"ejection", p.Ejection, Ejection{0, 7, 0.25, time.Minute, 50, time.Second, time.Hour, 0.3}},
 		{"dns", cfg.DNS, DNS{[]string{"10.0.0.53", "[2001:db8::53]:5353"}, time.Second, 100 * time.Millisecond, time.Hour, time.Second, 1000}},
 		{"relay", cfg.Relay, Relay{SwitchAuto, SwitchOff, SwitchOff, SwitchOff, 2}},
-		{"log", cfg.Log, Log{"debug", "json", SessionsBoth}},
+		{"log", cfg.Log, Log{"debug", "json", SessionsBoth, 50, "/var/log/fairlead.log"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if !reflect.DeepEqual(c.got, c.want) {

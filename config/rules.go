@@ -146,9 +146,10 @@ var rules = map[string]rule{
 	"DNS.retry":       every,
 	"DNS.max_records": {least: 1, most: 10_000},
 
-	"Log.level":      {enum: []string{"debug", "info", "warn", "error"}},
-	"Log.format":     {enum: []string{"json", "console"}},
-	"Shutdown.grace": timespan,
+	"Log.level":         {enum: []string{"debug", "info", "warn", "error"}},
+	"Log.sessions_rate": count,
+	"Log.format":        {enum: []string{"json", "console"}},
+	"Shutdown.grace":    timespan,
 }
 
 // ruleName is the key of a field in rules.

@@ -239,7 +239,7 @@ const (
 	SessionsBoth  SessionLog = "both" // at open too
 )
 
-// Log describes the process's log, on standard error.
+// Log describes the process's log.
 type Log struct {
 	// Level is the least severe level that is written: debug, info, warn or error.
 	Level string `yaml:"level"`
@@ -247,6 +247,11 @@ type Log struct {
 	Format string `yaml:"format"`
 	// Sessions says whether a line is written for each session at its close, at open too (both), or never (off).
 	Sessions SessionLog `yaml:"sessions"`
+	// SessionsRate is up to how many session lines a second all are written; beyond it each hundredth is, and how many were left
+	// out. 0: all are.
+	SessionsRate int `yaml:"sessions_rate"`
+	// File takes the log instead of standard error; it is opened anew on SIGUSR1, for logrotate.
+	File string `yaml:"file"`
 }
 
 // Shutdown describes what happens on SIGTERM.

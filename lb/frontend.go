@@ -75,6 +75,7 @@ type FrontendOptions struct {
 	MaxConnections   int           // of this frontend; 0: only Slots bounds it
 	Slots            Slots         // of the process; shared by all frontends
 	Sessions         SessionLog
+	Sampler          *SessionSampler // of the process; nil: all session lines are written
 	Relay            *relay.Group
 	Log              *zap.Logger
 }
@@ -109,7 +110,7 @@ type Frontend struct {
 	phases     [phases]histogram
 	agreed     tally[agreement]
 	disagreed  tally[tlsterm.Reason]
-	mismatches every
+	troubles   [termination.Count]trouble
 	acceptLogs every
 	fullLogs   every
 }

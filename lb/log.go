@@ -5,7 +5,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"fairlead/lb/relay"
-	"fairlead/lb/termination"
 	"fairlead/tlsterm"
 )
 
@@ -38,6 +37,7 @@ const (
 	fieldAttempts = "attempts"
 	fieldTQueue   = "t_queue"
 	fieldReason   = "reason"
+	fieldSample   = "sample"
 	fieldStatus   = "status"
 	fieldEngine   = "engine"
 	fieldObstacle = "obstacle"
@@ -64,11 +64,12 @@ func (f *Frontend) logOpen(a *facts) {
 
 // logEnd writes the session line.
 func (f *Frontend) logEnd(a *facts, r relay.Result) {
-	if r.Cause == termination.ProxyMismatch && f.mismatches.ready() {
-		f.log.Warn("connection refused: PROXY protocol mismatch",
-			zap.Stringer(fieldPeer, a.peer), zap.Error(r.Err), zap.Uint64("count", f.EndedBy(r.Cause)))
-	}
+	f.explain(a, r)
 	if f.opts.Sessions == SessionsOff {
+		return
+	}
+	of, ok := f.opts.Sampler.take()
+	if !ok {
 		return
 	}
 	ce := f.log.Check(zapcore.InfoLevel, "session")
@@ -81,6 +82,9 @@ func (f *Frontend) logEnd(a *facts, r relay.Result) {
 		zap.Uint64(fieldUp, a.upBytes+r.Up), zap.Uint64(fieldDown, a.downBytes+r.Down),
 		zap.Duration(fieldTTotal, a.age()),
 		zap.Stringer(fieldSide, r.Cause.Side()), zap.Stringer(fieldCause, r.Cause))
+	if of > 1 {
+		fs = append(fs, zap.Int(fieldSample, of))
+	}
 	if r.Obstacle != "" {
 		fs = append(fs, zap.String(fieldObstacle, r.Obstacle))
 	}

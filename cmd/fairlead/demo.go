@@ -43,7 +43,7 @@ func runDemo(cmd *cobra.Command, listen string) error {
 	err = demo.Run(ctx, demo.Options{
 		Listen: listen, Program: program, Out: cmd.OutOrStdout(), Err: cmd.ErrOrStderr(),
 		NewLog: func(described config.Log) (*zap.Logger, error) {
-			log, _, err := newLog(described, cmd.ErrOrStderr())
+			log, _, err := newLog(described, cmd.ErrOrStderr(), false)
 			return log, err
 		},
 	})

@@ -13,8 +13,9 @@ import (
 // timeLayout is RFC 3339 with milliseconds.
 const timeLayout = "2006-01-02T15:04:05.000Z07:00"
 
-// newLog makes the process's logger as the configuration describes it, and the handle of its level.
-func newLog(described config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel, error) {
+// newLog makes the process's logger as the configuration describes it, and the handle of its level. journal says that w leads
+// to systemd's.
+func newLog(described config.Log, w io.Writer, journal bool) (*zap.Logger, zap.AtomicLevel, error) {
 	level, err := zap.ParseAtomicLevel(described.Level)
 	if err != nil {
 		return nil, level, fmt.Errorf("log level: %w", err)
@@ -33,6 +34,9 @@ func newLog(described config.Log, w io.Writer) (*zap.Logger, zap.AtomicLevel, er
 		encoder = zapcore.NewConsoleEncoder(shape)
 	default:
 		return nil, level, fmt.Errorf("log format %q: want json or console", described.Format)
+	}
+	if journal {
+		encoder = journalEncoder{encoder}
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level)), level, nil
 }

@@ -2,7 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,7 +26,7 @@ func TestLogFormats(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
-			log, _, err := newLog(tt.log, &out)
+			log, _, err := newLog(tt.log, &out, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -55,9 +59,46 @@ func TestLogRefuses(t *testing.T) {
 		{"format", config.Log{Level: "info", Format: "xml"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, _, err := newLog(tt.log, &strings.Builder{}); err == nil {
+			if _, _, err := newLog(tt.log, &strings.Builder{}, false); err == nil {
 				t.Errorf("%+v is taken", tt.log)
 			}
 		})
+	}
+}
+
+// TestLogForTheJournal has each line's priority in front.
+func TestLogForTheJournal(t *testing.T) {
+	var out strings.Builder
+	log, level, err := newLog(config.Log{Level: "info", Format: "console"}, &out, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log = log.With(zap.String("a", "b"))
+	log.Info("one")
+	log.Warn("two")
+	log.Error("three")
+	level.SetLevel(zap.DebugLevel)
+	log.Debug("four")
+	lines := strings.Split(out.String(), "\n")
+	for i, want := range []string{"<6>", "<4>", "<3>", "<7>"} {
+		if !strings.HasPrefix(lines[i], want) || !strings.Contains(lines[i], "a") {
+			t.Errorf("%q does not begin with %s", lines[i], want)
+		}
+	}
+	if isJournal(os.Stderr, "") || isJournal(os.Stderr, "0:0") || isJournal(&out, "1:2") {
+		t.Error("a journal that is none")
+	}
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := info.Sys().(*syscall.Stat_t)
+	if !isJournal(f, fmt.Sprintf("%d:%d", st.Dev, st.Ino)) {
+		t.Error("not recognised")
 	}
 }

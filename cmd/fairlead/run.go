@@ -1,6 +1,9 @@
 package main
 
 import (
+	"io"
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"fairlead/config"
@@ -29,8 +32,13 @@ func run(cmd *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	queue := newLogQueue(cmd.ErrOrStderr(), logQueueLines)
-	log, level, err := newLog(c.Log, queue)
+	demands := catchReopens()
+	out, logTo, err := logOutput(cmd.ErrOrStderr(), c.Log.File)
+	if err != nil {
+		return failed(err)
+	}
+	queue := newLogQueue(out, logQueueLines)
+	log, level, err := newLog(c.Log, queue, isJournal(out, os.Getenv("JOURNAL_STREAM")))
 	if err != nil {
 		return err
 	}
@@ -41,7 +49,17 @@ func run(cmd *cobra.Command, file string) error {
 		return failed(err)
 	}
 	go explainHangups(ctx, hangups, log)
+	go reopenOnDemand(ctx, demands, logTo, log)
 	return failed(d.Run(ctx))
+}
+
+// logOutput is where the log goes: a file, or standard error.
+func logOutput(stderr io.Writer, path string) (io.Writer, *logFile, error) {
+	if path == "" {
+		return stderr, nil, nil
+	}
+	file, err := newLogFile(path)
+	return file, file, err
 }
 
 // addConfigFlag gives a command its -c FILE.

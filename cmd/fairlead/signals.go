@@ -62,6 +62,13 @@ func catchHangups() <-chan os.Signal {
 	return hangups
 }
 
+// catchReopens takes SIGUSR1 for as long as the process lives: its default action would end it.
+func catchReopens() <-chan os.Signal {
+	demands := make(chan os.Signal, 1)
+	signal.Notify(demands, syscall.SIGUSR1)
+	return demands
+}
+
 // explainHangups writes a line for each SIGHUP until ctx ends.
 func explainHangups(ctx context.Context, hangups <-chan os.Signal, log *zap.Logger) {
 	for {

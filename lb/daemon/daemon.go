@@ -87,7 +87,7 @@ func New(c *config.Config, log *zap.Logger, options ...Option) (*Daemon, error) 
 	for _, o := range options {
 		o(d)
 	}
-	slots := lb.NewSlots(sessions)
+	slots, sampler := lb.NewSlots(sessions), lb.NewSessionSampler(c.Log.SessionsRate, log)
 	d.log.Info("limits", zap.Int("sessions", sessions), zap.Int("relay_descriptors", group.Descriptors()))
 	d.logKernel()
 	for _, spec := range p.frontends {
@@ -97,7 +97,7 @@ func New(c *config.Config, log *zap.Logger, options ...Option) (*Daemon, error) 
 			return nil, fmt.Errorf("listener %q: %w", spec.Name, err)
 		}
 		o := spec.FrontendOptions
-		o.Slots, o.Relay, o.Log = slots, d.relay, log
+		o.Slots, o.Relay, o.Log, o.Sampler = slots, d.relay, log, sampler
 		d.frontends = append(d.frontends, lb.NewFrontend(o, listeners))
 	}
 	if d.adminOn, err = p.admin.bind(); err != nil {
