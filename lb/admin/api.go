@@ -13,30 +13,6 @@ import (
 	"fairlead/lb"
 )
 
-// routes are all requests that there are. What changes something is a POST.
-func (s *Server) routes() http.Handler {
-	m := http.NewServeMux()
-	m.Handle("GET /metrics", s.metrics())
-	m.HandleFunc("GET /v1/status", s.status)
-	m.HandleFunc("GET /v1/listeners", s.listeners)
-	m.HandleFunc("GET /v1/pools", s.pools)
-	m.HandleFunc("GET /v1/backends", s.backends)
-	m.HandleFunc("GET /v1/sources", s.sources)
-	m.HandleFunc("GET /v1/sessions", s.sessions)
-	m.HandleFunc("GET /v1/where", s.where)
-	m.HandleFunc("GET /v1/config", s.config)
-	m.HandleFunc("GET /v1/certificates", s.certificates)
-	m.HandleFunc("GET /v1/log-level", s.logLevel)
-	m.HandleFunc("POST /v1/log-level", s.setLogLevel)
-	m.HandleFunc("POST /v1/sessions/kill", s.kill)
-	m.HandleFunc("POST /v1/pools/{pool}/backends/{backend}/{verb}", s.tellBackend)
-	m.HandleFunc("POST /v1/listeners/{listener}/{verb}", s.tellListener)
-	m.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, http.StatusNotFound, fmt.Sprintf("there is no %s %s; docs/admin.md lists what there is", r.Method, r.URL.Path))
-	})
-	return m
-}
-
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	v := Status{Version: s.options.Version, Started: s.options.Started, Uptime: duration(time.Since(s.options.Started))}
 	for _, f := range s.options.Edge.Frontends() {
