@@ -20,6 +20,8 @@ type CheckOptions struct {
 	StartUp  bool         // what a backend counts as before its first check
 	Port     uint16       // 0: the backend's
 	Probe    health.Probe // nil: a connection, with its handshake, is enough
+	// ConnectOnly asks for no handshake either.
+	ConnectOnly bool
 	// TLS and ServerName are for pools without TLS whose backends speak it with clients, who are passed through.
 	TLS        *tlsterm.Client
 	ServerName string // "": the backend's
@@ -55,7 +57,8 @@ func (p *Pool) watchLocked(b *Backend) {
 			return err
 		},
 		Report: func(e health.Event) {
-			if p.watchOf(b) == w {
+			current := p.watchOf(b) // waits for the lock, and so for w
+			if current == w {
 				p.checked(b, e)
 			}
 		},
@@ -67,7 +70,10 @@ func (p *Pool) watchLocked(b *Backend) {
 func (p *Pool) check(ctx context.Context, b *Backend) error {
 	o := *b.Options()
 	t := target{BackendOptions: &o, tls: p.opts.TLS, announce: localHeader(p.opts.SendProxy)}
-	if c := &p.opts.Check; c.TLS != nil {
+	switch c := &p.opts.Check; {
+	case c.ConnectOnly:
+		t.tls = nil
+	case c.TLS != nil:
 		t.tls = c.TLS
 		if c.ServerName != "" {
 			o.ServerName = c.ServerName

@@ -336,3 +336,21 @@ func TestWeightsAreHonoured(t *testing.T) {
 		check(1_000_000, map[string]float64{"b0": 2.0 / 3, "b1": 1.0 / 3, "b2": 0})
 	}
 }
+
+// TestSourcesOverlap: a backend that two sources list is the first one's, and the other ones of the second are there.
+func TestSourcesOverlap(t *testing.T) {
+	p := poolOf(t, PoolOptions{}, same(2)...)
+	change, err := p.SetMembers("dns", []BackendOptions{described("b1", BackendOptions{Weight: 7}), described("x", BackendOptions{Weight: 7})})
+	must(t, err)
+	if !slices.Equal(change.Elsewhere, []string{"b1"}) || !slices.Equal(change.Added, []string{"x"}) || p.byName["b1"].Options().Weight != 100 || len(p.Backends()) != 3 {
+		t.Errorf("%+v, %d backends", change, len(p.Backends()))
+	}
+	change, err = p.SetMembers("dns", nil)
+	must(t, err)
+	if !slices.Equal(change.Removed, []string{"x"}) || len(p.Backends()) != 2 {
+		t.Errorf("%+v, %d backends", change, len(p.Backends()))
+	}
+	if _, err := p.SetMembers("dns", []BackendOptions{described("y", BackendOptions{}), described("y", BackendOptions{})}); err == nil {
+		t.Error("two of a name in one source")
+	}
+}

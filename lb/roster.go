@@ -99,7 +99,11 @@ func (p *Pool) survey(r *roster) *view {
 }
 
 // Membership is what SetMembers did.
-type Membership struct{ Added, Altered, Removed []string }
+type Membership struct {
+	Added, Altered, Removed []string
+	// Elsewhere are listed by another source, whose they stay.
+	Elsewhere []string
+}
 
 // SetMembers says which backends there are by a source: "" is the configuration, others are what it names. Those of other
 // sources stay. A backend that is not listed any more is drained as the pool's Drain says; one that returns is the same as
@@ -107,18 +111,26 @@ type Membership struct{ Added, Altered, Removed []string }
 func (p *Pool) SetMembers(source string, list []BackendOptions) (Membership, error) {
 	p.change.Lock()
 	defer p.change.Unlock()
-	list = slices.Clone(list)
+	var elsewhere []string
 	names := make(map[string]bool, len(list))
-	for i := range list {
-		if err := p.keepReachable(&list[i]); err != nil {
+	ours := make([]BackendOptions, 0, len(list))
+	for _, o := range list {
+		if err := p.keepReachable(&o); err != nil {
 			return Membership{}, err
 		}
-		if name := list[i].Name; names[name] || p.elsewhere(name, source) {
-			return Membership{}, fmt.Errorf("backend %q: there are two of this name", name)
+		if names[o.Name] {
+			return Membership{}, fmt.Errorf("backend %q: there are two of this name", o.Name)
 		}
-		names[list[i].Name] = true
+		names[o.Name] = true
+		if p.elsewhere(o.Name, source) {
+			elsewhere = append(elsewhere, o.Name)
+			continue
+		}
+		ours = append(ours, o)
 	}
-	return p.enrol(source, list)
+	change, err := p.enrol(source, ours)
+	change.Elsewhere = elsewhere
+	return change, err
 }
 
 // elsewhere reports whether another source has a backend of this name.

@@ -100,7 +100,7 @@ func buildEjection(e *config.Ejection) lb.EjectionOptions {
 func (p *plan) buildCheck(c *config.Pool, o *lb.CheckOptions) error {
 	h := &c.Health
 	*o = lb.CheckOptions{
-		Off: h.Type == config.HealthNone,
+		Off: h.Type == config.HealthNone, ConnectOnly: h.Type == config.HealthTCP,
 		Schedule: health.Schedule{
 			Interval: h.Interval, FastInterval: min(h.FastInterval, h.Interval), Timeout: h.Timeout, Rise: h.Rise, Fall: h.Fall,
 		},

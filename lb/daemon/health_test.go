@@ -194,6 +194,7 @@ func TestChecksSpeakAsSessionsDo(t *testing.T) {
 	}{
 		{"tcp", "health: {type: tcp, %s}", false, 0, "refused"},
 		{"tcp behind a header", "send_proxy_protocol: v1\nhealth: {type: tcp, %s}", false, 1, "refused"},
+		{"tcp to a pool that speaks TLS", "tls: {mode: on}\nhealth: {type: tcp, %s}", false, 0, "refused"}, // no handshake, so no authority
 		{"tls of the pool", "tls: {mode: on, ca: CERT}\nhealth: {type: tls, %s}", true, 0, "refused"},
 		{"tls passed through", "health: {type: tls, ca: CERT, server_name: localhost, %s}", true, 0, "refused"},
 		{"tls of another authority", "health: {type: tls, %s}", true, 0, "unknown authority"},

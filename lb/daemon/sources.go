@@ -65,8 +65,12 @@ func (s *source) apply(log *zap.Logger, c discovery.Change) {
 			list[i].ServerName = s.serverName
 		}
 	}
-	if _, err := s.pool.SetMembers(s.name, list); err != nil {
+	change, err := s.pool.SetMembers(s.name, list)
+	if err != nil {
 		log.Error("backends were looked up and cannot be used; the known ones stay", zap.Error(err))
+	}
+	if len(change.Elsewhere) > 0 {
+		log.Warn("backends are listed by another source of the pool as well, and stay as that describes them", zap.Strings("backends", change.Elsewhere))
 	}
 }
 
