@@ -131,6 +131,7 @@ prlimit util-linux
 linux.uml user-mode-linux
 ip iproute2
 nft nftables
+systemd-analyze systemd
 busybox busybox-static
 endef
 export NEEDS

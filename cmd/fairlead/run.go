@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"fairlead/config"
@@ -44,12 +46,16 @@ func run(cmd *cobra.Command, file string) error {
 	}
 	go queue.drain()
 	defer queue.close()
-	d, err := daemon.New(c, log, daemon.WithVersion(thisBuild().Version), daemon.WithLevel(level))
+	d, err := daemon.New(c, log, daemon.WithVersion(thisBuild().Version), daemon.WithLevel(level), daemon.WithReady(func() { tellSystemd(systemd.SdNotifyReady) }))
 	if err != nil {
 		return failed(err)
 	}
 	go explainHangups(ctx, hangups, log)
 	go reopenOnDemand(ctx, demands, logTo, log)
+	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go feedWatchdog(watching, d.Relay(), log)
+	go tellEnding(ctx)
 	return failed(d.Run(ctx))
 }
 

@@ -17,7 +17,7 @@ var nodeFolder = filepath.Join("testdata", "node")
 // packages has the Debian packages of the programs that scenarios run.
 var packages = map[string]string{
 	"node": "nodejs", "npm": "npm", "chromium": "chromium", "curl": "curl", "openssl": "openssl", "nginx": "nginx",
-	"prlimit": "util-linux", "strace": "strace", "ip": "iproute2", "nft": "nftables",
+	"prlimit": "util-linux", "strace": "strace", "ip": "iproute2", "nft": "nftables", "systemd-analyze": "systemd",
 }
 
 // need skips a scenario whose programs are missing on this machine, and says how to get them. Where CI is set they must be

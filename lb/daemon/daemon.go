@@ -39,6 +39,7 @@ type Daemon struct {
 	level     zap.AtomicLevel
 	levelSet  bool // level is the log's
 	config    *config.Config
+	ready     func() // nil: nobody waits for it
 }
 
 // Option is something that New is told beside the configuration.
@@ -46,6 +47,9 @@ type Option func(*Daemon)
 
 // WithVersion says which version of the program the admin API names.
 func WithVersion(v string) Option { return func(d *Daemon) { d.version = v } }
+
+// WithReady is called once the listeners accept.
+func WithReady(f func()) Option { return func(d *Daemon) { d.ready = f } }
 
 // WithLevel lets the admin API change the level of the log.
 func WithLevel(l zap.AtomicLevel) Option { return func(d *Daemon) { d.level, d.levelSet = l, true } }
@@ -220,6 +224,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		for _, a := range f.Addrs() {
 			d.log.Info("listening", zap.String("listener", f.Name()), zap.String("network", a.Network()), zap.Stringer("address", a))
 		}
+	}
+	if d.ready != nil {
+		d.ready()
 	}
 	<-ctx.Done()
 	return d.shutdown()

@@ -170,6 +170,22 @@ func (g *Group) Descriptors() int {
 	return n
 }
 
+// Alive returns when every event loop has looked at its mail, or with the context's error: a loop that does not is stuck.
+func (g *Group) Alive(ctx context.Context) error {
+	for i, l := range g.loops {
+		looked := make(chan struct{})
+		if !l.post(func() { close(looked) }) {
+			return nil // the group has been closed
+		}
+		select {
+		case <-looked:
+		case <-ctx.Done():
+			return fmt.Errorf("event loop %d does not answer: %w", i, ctx.Err())
+		}
+	}
+	return nil
+}
+
 // Len returns the number of tunnels whose Ended has not returned.
 func (g *Group) Len() int {
 	g.mu.Lock()
