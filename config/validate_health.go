@@ -66,6 +66,7 @@ func (v *validator) health(p *Pool, path string) {
 		}
 	}
 	v.healthTLS(p, path)
+	v.healthPort(p, path)
 	v.healthRequest(h, at)
 	if v.given(child(at, "fast_interval")) && h.FastInterval > h.Interval && v.allSound(at, "interval", "fast_interval") {
 		v.fail(child(at, "fast_interval"), "is longer than interval, %s; it is for the times when a backend is watched closely", formatDuration(h.Interval))
@@ -83,14 +84,40 @@ func (v *validator) healthTLS(p *Pool, path string) {
 			v.refuse(k, "has no use with tls.mode: on; checks use the pool's tls, so remove the key")
 		}
 	}
-	if name := p.Health.ServerName; name != "" && v.sound(child(at, "server_name")) {
-		if _, err := netip.ParseAddr(name); err == nil {
-			return
+	name, nameAt := p.Health.ServerName, child(at, "server_name")
+	if name == "" {
+		// Such a check could only fail, and the first one that does takes the backend down.
+		unix := v.unixBackend(p, path)
+		if unix != "" && p.TLS.Mode == PoolTLSOff && !p.Health.InsecureSkipVerify && v.allSound(at, "server_name", "insecure_skip_verify") {
+			v.fail(nameAt, "is missing; %s is a unix socket, whose address has no host to verify", unix)
 		}
-		if err := checkHostName(name); err != nil {
-			v.fail(child(at, "server_name"), "%v", err)
+		return
+	}
+	if _, err := netip.ParseAddr(name); err == nil || !v.sound(nameAt) {
+		return
+	}
+	if err := checkHostName(name); err != nil {
+		v.fail(nameAt, "%v", err)
+	}
+}
+
+// healthPort checks that backends have ports, if checks go to another one.
+func (v *validator) healthPort(p *Pool, path string) {
+	at := child(path, "health.port")
+	if unix := v.unixBackend(p, path); unix != "" && p.Health.Port != 0 && p.Health.Type != HealthNone && v.sound(at) {
+		v.fail(at, "%s is a unix socket, which has no ports; remove the key, or move that backend to a pool of its own", unix)
+	}
+}
+
+// unixBackend returns the path of the first backend that is a unix socket; empty: none is.
+func (v *validator) unixBackend(p *Pool, path string) string {
+	for i := range p.Backends {
+		at := element(child(path, "backends"), i)
+		if strings.HasPrefix(p.Backends[i].Address, "unix:") && v.sound(child(at, "address")) {
+			return at
 		}
 	}
+	return ""
 }
 
 // healthRequest checks what a check asks for and expects.

@@ -159,11 +159,8 @@ func (v *validator) serverName(p *Pool, path string) {
 		}
 		return
 	}
-	for i := range p.Backends {
-		if strings.HasPrefix(p.Backends[i].Address, "unix:") && !p.TLS.InsecureSkipVerify {
-			v.fail(at, "is missing; %s is a unix socket, whose address has no host to verify", element(child(path, "backends"), i))
-			return
-		}
+	if unix := v.unixBackend(p, path); unix != "" && !p.TLS.InsecureSkipVerify {
+		v.fail(at, "is missing; %s is a unix socket, whose address has no host to verify", unix)
 	}
 }
 
