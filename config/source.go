@@ -33,6 +33,16 @@ func (b *Backend) Source() (SourceKind, string) {
 	return NoSource, b.Address
 }
 
+// unknownSource reports an address that was meant to be a source: host names have no plus sign, and ports no slash.
+func unknownSource(s string) error {
+	word, rest, _ := strings.Cut(s, ":")
+	if !strings.Contains(word, "+") && (!strings.EqualFold(word, "file") || !strings.HasPrefix(rest, "/")) {
+		return nil
+	}
+	allowed := sourcePrefixes[SourceA:]
+	return fmt.Errorf("%s is no source of backends; allowed: %s%s", shorten(word+":"), strings.Join(allowed, ", "), maybe(word+":", allowed))
+}
+
 // checkSource reports what keeps an address from being that of a source, and returns its one form.
 func checkSource(kind SourceKind, rest string) (string, error) {
 	prefix := sourcePrefixes[kind]
@@ -50,6 +60,9 @@ func checkSource(kind SourceKind, rest string) (string, error) {
 		name := strings.TrimSuffix(rest, ".")
 		if name == "" {
 			return "", errors.New(`names nothing; write "dns+srv:_service._tcp.example.org"`)
+		}
+		if host, _, ported := strings.Cut(name, ":"); ported {
+			return "", fmt.Errorf(`%s has a port; SRV records tell the ports, so write "%s%s"`, shorten(name), prefix, host)
 		}
 		return prefix + strings.ToLower(name), checkHostName(name)
 	case SourceFile:

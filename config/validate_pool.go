@@ -224,6 +224,9 @@ func checkBackendAddress(b *Backend) (string, error) {
 	if kind, rest := b.Source(); kind != NoSource {
 		return checkSource(kind, rest)
 	}
+	if err := unknownSource(b.Address); err != nil {
+		return "", err
+	}
 	a, err := parseBackendAddress(b.Address)
 	return a.String(), err
 }
