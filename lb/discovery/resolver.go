@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -97,11 +98,10 @@ func (r *Resolver) ask(ctx context.Context, server, name string, qtype uint16) (
 	q := new(dns.Msg)
 	q.SetQuestion(dns.Fqdn(name), qtype)
 	q.SetEdns0(ednsSize, false)
-	ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.options.Timeout, errSilence)
 	defer cancel()
 	for _, network := range []string{"udp", "tcp"} {
-		c := dns.Client{Net: network, Timeout: r.options.Timeout, UDPSize: ednsSize}
-		m, _, err := c.ExchangeContext(ctx, q, server)
+		m, err := r.exchange(ctx, network, server, q)
 		switch {
 		case err != nil && network == "udp" && m != nil && m.Truncated:
 			continue // cut off in the middle of a record
@@ -113,6 +113,31 @@ func (r *Resolver) ask(ctx context.Context, server, name string, qtype uint16) (
 		return m, answers(m, q)
 	}
 	return nil, errors.New("the answer is truncated over TCP too")
+}
+
+var errSilence = errors.New("no answer in time")
+
+// exchange sends q and receives a message, which comes with an error if it is cut off. The library heeds the deadline of
+// ctx but not its end, for which a stop would wait as long as a silent server may take; closing the connection interrupts it.
+func (r *Resolver) exchange(ctx context.Context, network, server string, q *dns.Msg) (*dns.Msg, error) {
+	c := dns.Client{Net: network, Timeout: r.options.Timeout, UDPSize: ednsSize}
+	conn, err := c.DialContext(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer func() {
+		stop()
+		_ = conn.Close() // nothing that was sent is lost by it
+	}()
+	m, _, err := c.ExchangeWithConnContext(ctx, q, conn)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = errSilence // the connection's deadline is the same and was first
+	}
+	return m, err
 }
 
 // answers reports what keeps m from being an answer to q.
