@@ -93,8 +93,10 @@ type answer struct {
 	ttl     time.Duration
 	err     error
 	note    error
-	// keep says of a known member that is missing that nobody said so: only a part of the look failed. nil: of none.
-	keep func(Member) bool
+	// part says that some of the look failed, and keep which addresses of a known member nobody knows about for that; they
+	// stay. nil: none.
+	part bool
+	keep func(Member) []netip.AddrPort
 }
 
 // pace is when a name is looked up again.
@@ -103,8 +105,11 @@ type pace struct{ least, most, retry time.Duration }
 // wait returns the time until the next look. It comes a little before the answer expires, and not for all names at once.
 func (p pace) wait(a answer) time.Duration {
 	d := min(max(a.ttl, p.least), p.most)
-	if a.err != nil {
+	switch {
+	case a.err != nil:
 		d = p.retry
+	case a.part:
+		d = min(d, p.retry)
 	}
 	return d - time.Duration(rand.Int64N(max(1, int64(d)/10))) //nolint:gosec // no secret
 }
@@ -189,16 +194,37 @@ func (s *Source) take(a answer) Change {
 	return c
 }
 
-// complete adds the known members to an answer that were not denied, and sorts it.
+// complete adds to an answer what is known and was not denied, and sorts it.
 func (a *answer) complete(known []Member) []Member {
 	members := slices.Clone(a.members)
+	slices.SortStableFunc(members, byName)
+	members = slices.CompactFunc(members, func(x, y Member) bool { return x.Name == y.Name })
+	if a.keep == nil {
+		return members
+	}
+	var missing []Member
 	for _, m := range known {
-		if a.keep != nil && a.keep(m) && !slices.ContainsFunc(members, func(o Member) bool { return o.Name == m.Name }) {
-			members = append(members, m)
+		m.Addresses = a.keep(m)
+		if len(m.Addresses) == 0 {
+			continue
+		}
+		if i, ok := slices.BinarySearchFunc(members, m, byName); ok {
+			members[i].Addresses = union(members[i].Addresses, m.Addresses)
+		} else {
+			missing = append(missing, m)
 		}
 	}
-	slices.SortFunc(members, func(x, y Member) int { return strings.Compare(x.Name, y.Name) })
-	return slices.CompactFunc(members, func(x, y Member) bool { return x.Name == y.Name })
+	members = append(members, missing...)
+	slices.SortFunc(members, byName)
+	return members
+}
+
+func byName(x, y Member) int { return strings.Compare(x.Name, y.Name) }
+
+func union(a, b []netip.AddrPort) []netip.AddrPort {
+	out := slices.Concat(a, b)
+	slices.SortFunc(out, netip.AddrPort.Compare)
+	return slices.Compact(out)
 }
 
 // compare fills in what is different. Both lists are sorted by name.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -17,12 +18,13 @@ import (
 
 // A returns a source with a member for each address of a host, IPv4 and IPv6. address is for the status.
 func (r *Resolver) A(address, host string, port uint16, t Template) *Source {
+	host = plainName(host)
 	return r.source(address, func(ctx context.Context) answer {
-		found := r.addresses(ctx, host)
+		found := r.addresses(ctx, host, nil)
 		if found.err != nil {
 			return answer{err: found.err}
 		}
-		a := answer{ttl: found.ttl, note: found.note(), keep: func(m Member) bool { return found.failed[familyOf(m.Addresses[0].Addr())] != nil }}
+		a := answer{ttl: found.ttl, note: found.note(), part: found.part(), keep: found.unknown}
 		for _, addr := range found.addresses {
 			at := netip.AddrPortFrom(addr, port)
 			m := t.named(at.String())
@@ -44,6 +46,9 @@ func (r *Resolver) source(address string, look func(ctx context.Context) answer)
 	return &Source{address: address, look: look, pace: pace{o.MinTTL, o.MaxTTL, o.Retry}}
 }
 
+// plainName is the one form of a name.
+func plainName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
 // Families of addresses, which are asked for apart.
 const (
 	v4 = iota
@@ -58,7 +63,7 @@ func familyOf(a netip.Addr) int {
 }
 
 // hosts are the addresses of a name. A family may have failed while the other is there: nobody knows then whether the
-// first has addresses, so what is known of it stays.
+// first has addresses, so what is known of it stays, and it is asked for again as after a failure.
 type hosts struct {
 	addresses []netip.Addr
 	ttl       time.Duration
@@ -81,12 +86,30 @@ func (h *hosts) note() error {
 	return errors.Join(errs...)
 }
 
-// addresses looks up both families at the same time.
-func (r *Resolver) addresses(ctx context.Context, host string) hosts {
+// part reports whether a family failed.
+func (h *hosts) part() bool { return h.failed[v4] != nil || h.failed[v6] != nil }
+
+// unknown returns the addresses of a known member that may be right still.
+func (h *hosts) unknown(m Member) (out []netip.AddrPort) {
+	for _, a := range m.Addresses {
+		if h.err != nil || h.failed[familyOf(a.Addr())] != nil {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// addresses returns those of a host, which are in extra or are looked up, both families at the same time. One family in
+// extra says nothing of the other: a server leaves out what does not fit, and does not say so (RFC 2181 section 9).
+func (r *Resolver) addresses(ctx context.Context, host string, extra []dns.RR) hosts {
 	var both [2]found
 	h := hosts{ttl: r.options.MaxTTL}
 	var wg sync.WaitGroup
 	for family, qtype := range [...]uint16{v4: dns.TypeA, v6: dns.TypeAAAA} {
+		both[family] = found{ttl: r.options.MaxTTL}
+		if both[family].take(extra, dns.Fqdn(host), qtype); len(both[family].records) > 0 {
+			continue
+		}
 		wg.Go(func() { both[family], h.failed[family] = r.find(ctx, host, qtype) })
 	}
 	wg.Wait()
@@ -146,17 +169,17 @@ func (r *Resolver) services(ctx context.Context, name string, t Template) answer
 	targets := r.targets(ctx, records, f.extra)
 	a := answer{ttl: f.ttl}
 	var errs []error
+	byMember := make(map[string]*hosts, len(records))
 	if beyond > 0 {
 		errs = append(errs, fmt.Errorf("%d records are too many (dns.max_records) and not used", beyond))
 	}
-	missing := map[string]bool{}
 	for i, record := range records {
-		h := targets[strings.ToLower(record.Target)]
-		host := strings.ToLower(strings.TrimSuffix(record.Target, "."))
+		host := plainName(record.Target)
+		h := targets[host]
 		m := t.named(host + ":" + strconv.Itoa(int(record.Port)))
+		byMember[m.Name] = h
+		a.part = a.part || h.err != nil || h.part()
 		if h.err != nil {
-			missing[m.Name] = true
-			errs = append(errs, h.err)
 			continue
 		}
 		a.ttl = min(a.ttl, h.ttl)
@@ -167,7 +190,16 @@ func (r *Resolver) services(ctx context.Context, name string, t Template) answer
 		}
 		a.members = append(a.members, m)
 	}
-	a.note, a.keep = errors.Join(errs...), func(m Member) bool { return missing[m.Name] }
+	for _, host := range slices.Sorted(maps.Keys(targets)) {
+		errs = append(errs, cmp.Or(targets[host].err, targets[host].note()))
+	}
+	a.note = errors.Join(errs...)
+	a.keep = func(m Member) []netip.AddrPort {
+		if h := byMember[m.Name]; h != nil {
+			return h.unknown(m)
+		}
+		return nil // it is not among the records any more
+	}
 	if len(a.members) == 0 {
 		return answer{err: a.note}
 	}
@@ -206,41 +238,16 @@ func weightOf(records []*dns.SRV, i, template int) int {
 	return max(1, (template*int(records[i].Weight)+heaviest/2)/heaviest)
 }
 
-// targets returns the addresses of all targets: those that came along, or those that are looked up.
-func (r *Resolver) targets(ctx context.Context, records []*dns.SRV, extra []dns.RR) map[string]hosts {
-	out := map[string]hosts{}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	var names []string
+// targets returns the addresses of all targets.
+func (r *Resolver) targets(ctx context.Context, records []*dns.SRV, extra []dns.RR) map[string]*hosts {
+	out := make(map[string]*hosts, len(records))
 	for _, record := range records {
-		names = append(names, strings.ToLower(record.Target))
+		out[plainName(record.Target)] = &hosts{}
 	}
-	slices.Sort(names)
-	for _, target := range slices.Compact(names) {
-		wg.Go(func() {
-			h := along(extra, target, r.options.MaxTTL)
-			if len(h.addresses) == 0 {
-				h = r.addresses(ctx, target)
-			}
-			h.bound(r.options.MaxRecords)
-			mu.Lock()
-			defer mu.Unlock()
-			out[target] = h
-		})
+	var wg sync.WaitGroup
+	for host, h := range out {
+		wg.Go(func() { *h = r.addresses(ctx, host, extra) })
 	}
 	wg.Wait()
 	return out
-}
-
-// along returns the addresses of a target that came along with its record.
-func along(extra []dns.RR, target string, most time.Duration) hosts {
-	f := found{ttl: most}
-	for _, rr := range extra {
-		if h := rr.Header(); (h.Rrtype == dns.TypeA || h.Rrtype == dns.TypeAAAA) && strings.EqualFold(h.Name, target) {
-			f.add(rr)
-		}
-	}
-	h := hosts{ttl: most}
-	h.add(f)
-	return h
 }

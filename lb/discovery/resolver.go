@@ -168,11 +168,7 @@ func (r *Resolver) find(ctx context.Context, name string, qtype uint16) (found, 
 			return found{}, err
 		}
 		target := out.follow(m.Answer, name)
-		for _, rr := range m.Answer {
-			if h := rr.Header(); h.Rrtype == qtype && h.Class == dns.ClassINET && strings.EqualFold(h.Name, target) {
-				out.add(rr)
-			}
-		}
+		out.take(m.Answer, target, qtype)
 		if len(out.records) > 0 || target == name {
 			out.extra = m.Extra
 			return out, nil
@@ -182,9 +178,14 @@ func (r *Resolver) find(ctx context.Context, name string, qtype uint16) (found, 
 	return found{}, fmt.Errorf("%s leads through more than %d aliases", name, mostAliases)
 }
 
-func (f *found) add(rr dns.RR) {
-	f.records = append(f.records, rr)
-	f.age(rr)
+// take adds the records of a name.
+func (f *found) take(rrs []dns.RR, name string, qtype uint16) {
+	for _, rr := range rrs {
+		if h := rr.Header(); h.Rrtype == qtype && h.Class == dns.ClassINET && strings.EqualFold(h.Name, name) {
+			f.records = append(f.records, rr)
+			f.age(rr)
+		}
+	}
 }
 
 func (f *found) age(rr dns.RR) { f.ttl = min(f.ttl, time.Duration(rr.Header().Ttl)*time.Second) }
