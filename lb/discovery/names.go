@@ -206,7 +206,8 @@ func (r *Resolver) services(ctx context.Context, name string, t Template) answer
 	return a
 }
 
-// services returns the SRV records that name a target, by priority and name, and how many were too many.
+// services returns the SRV records that name a target, by priority and name, and how many were too many. Of those for one
+// target and port the heaviest of the lowest priority is left: a backend is not its own backup.
 func services(rrs []dns.RR, most int) (out []*dns.SRV, beyond int) {
 	for _, rr := range rrs {
 		if s, ok := rr.(*dns.SRV); ok && s.Target != "." && s.Port != 0 && len(s.Target) <= domainLength+1 {
@@ -216,6 +217,17 @@ func services(rrs []dns.RR, most int) (out []*dns.SRV, beyond int) {
 	slices.SortFunc(out, func(a, b *dns.SRV) int {
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(strings.ToLower(a.Target), strings.ToLower(b.Target)),
 			cmp.Compare(a.Port, b.Port), cmp.Compare(b.Weight, a.Weight))
+	})
+	type place struct {
+		host string
+		port uint16
+	}
+	seen := make(map[place]bool, len(out))
+	out = slices.DeleteFunc(out, func(s *dns.SRV) bool {
+		at := place{plainName(s.Target), s.Port}
+		again := seen[at]
+		seen[at] = true
+		return again
 	})
 	if len(out) > most {
 		return out[:most], len(out) - most

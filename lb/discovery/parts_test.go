@@ -48,6 +48,27 @@ func TestATargetHalfKnown(t *testing.T) {
 	}
 }
 
+// TestATargetListedTwice is one member, what its best record says, in any order and among many.
+func TestATargetListedTwice(t *testing.T) {
+	lines := []string{"h.test. 30 A 127.0.0.1"}
+	for i := range 40 {
+		for _, record := range []string{"20 900", "10 5", "10 50", "30 70"} {
+			lines = append(lines, fmt.Sprintf("_s._tcp.test. 30 SRV %s %d h.test.", record, 8000+i))
+		}
+	}
+	z := startZone(t, lines...)
+	r := resolverOf(z.addr)
+	c := look(t, r.SRV("x", "_s._tcp.test", plain))
+	if len(c.Members) != 40 || c.Note != nil {
+		t.Fatalf("%d members, %v", len(c.Members), c.Note)
+	}
+	for _, m := range c.Members {
+		if m.Backup || m.Weight != 100 {
+			t.Errorf("%+v", m)
+		}
+	}
+}
+
 // TestTooManyAddresses of a target are left out, and that is said.
 func TestTooManyAddresses(t *testing.T) {
 	lines := []string{"_s._tcp.test. 30 SRV 0 0 80 h.test."}
