@@ -274,6 +274,7 @@ func TestServersThatDoNotAnswer(t *testing.T) {
 		"another question": func(m *dns.Msg) { m.Question[0].Name = "evil.test." },
 		"no question":      func(m *dns.Msg) { m.Question = nil },
 		"no answer":        func(m *dns.Msg) { m.Response = false },
+		"a piece, on TCP":  func(m *dns.Msg) { m.Truncated = true },
 	} {
 		bent := startZone(t, "h.test. 30 A 127.0.0.66")
 		bent.change(func() { bent.bend = bend })

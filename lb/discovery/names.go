@@ -49,6 +49,14 @@ func (r *Resolver) source(address string, look func(ctx context.Context) answer)
 // plainName is the one form of a name.
 func plainName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
+// isHost refuses "." (RFC 2782: there is no such service), and what only the DNS takes for a name: quotes and spaces have no
+// business in names of backends, in certificates and in logs.
+func isHost(name string) bool {
+	return name != "" && len(name) <= domainLength && !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+	})
+}
+
 // Families of addresses, which are asked for apart.
 const (
 	v4 = iota
@@ -210,7 +218,7 @@ func (r *Resolver) services(ctx context.Context, name string, t Template) answer
 // target and port the heaviest of the lowest priority is left: a backend is not its own backup.
 func services(rrs []dns.RR, most int) (out []*dns.SRV, beyond int) {
 	for _, rr := range rrs {
-		if s, ok := rr.(*dns.SRV); ok && s.Target != "." && s.Port != 0 && len(s.Target) <= domainLength+1 {
+		if s, ok := rr.(*dns.SRV); ok && s.Port != 0 && isHost(plainName(s.Target)) {
 			out = append(out, s)
 		}
 	}

@@ -37,11 +37,14 @@ type Resolver struct {
 	options ResolverOptions
 	conf    string
 	slots   chan struct{}
+	send    func(ctx context.Context, network, server string, q *dns.Msg) (*dns.Msg, error) // exchange, but for tests
 }
 
 // NewResolver returns a resolver.
 func NewResolver(o ResolverOptions) *Resolver {
-	return &Resolver{options: o, conf: resolvConf, slots: make(chan struct{}, mostQueries)}
+	r := &Resolver{options: o, conf: resolvConf, slots: make(chan struct{}, mostQueries)}
+	r.send = r.exchange
+	return r
 }
 
 // servers are those to ask now.
@@ -101,13 +104,13 @@ func (r *Resolver) ask(ctx context.Context, server, name string, qtype uint16) (
 	ctx, cancel := context.WithTimeoutCause(ctx, r.options.Timeout, errSilence)
 	defer cancel()
 	for _, network := range []string{"udp", "tcp"} {
-		m, err := r.exchange(ctx, network, server, q)
+		m, err := r.send(ctx, network, server, q)
 		switch {
 		case err != nil && network == "udp" && m != nil && m.Truncated:
 			continue // cut off in the middle of a record
 		case err != nil:
 			return nil, err
-		case m.Truncated && network == "udp":
+		case m.Truncated:
 			continue
 		}
 		return m, answers(m, q)
