@@ -3,18 +3,11 @@ package discovery
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/fsnotify/fsnotify"
-
-	"fairlead/tlsterm/filewatch"
 )
 
 var errTest = errors.New("a test says so")
@@ -104,81 +97,6 @@ func TestChanges(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	})
-}
-
-// TestFile follows a file through everything that editors and orchestrators do to it.
-func TestFile(t *testing.T) {
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err)
-	for _, sub := range []string{"v1", "v2"} {
-		must(t, os.Mkdir(filepath.Join(dir, sub), 0o700))
-	}
-	must(t, os.Symlink("v1", filepath.Join(dir, "data")))
-	path := filepath.Join(dir, "data", "list")
-	write := func(sub, text string) {
-		temporary := filepath.Join(dir, "temporary")
-		must(t, os.WriteFile(temporary, []byte(text), 0o600))
-		must(t, os.Rename(temporary, filepath.Join(dir, sub, "list")))
-	}
-	write("v1", "a b")
-	write("v2", "b c")
-	parse := func(path string) ([]Member, error) {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return nil, err
-		}
-		if strings.Contains(string(data), "bad") {
-			return nil, errTest
-		}
-		var out []Member
-		for _, name := range strings.Fields(string(data)) {
-			out = append(out, member(name))
-		}
-		return out, nil
-	}
-	settings := filewatch.Settings{Settle: time.Millisecond, Poll: time.Millisecond, Recheck: time.Hour, Notify: fsnotify.NewWatcher}
-	s := file("file:"+path, path, parse, settings)
-	if c := look(t, s); names(c.Members) != "a b" || c.Err != nil {
-		t.Fatalf("%+v", c)
-	}
-	changes := make(chan Change, 100)
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { s.Run(ctx, func(c Change) { changes <- c }) })
-	defer running.Wait()
-	defer cancel()
-	until := func(what string, f func(Change) bool) {
-		t.Helper()
-		for {
-			select {
-			case c := <-changes:
-				if f(c) {
-					return
-				}
-			case <-time.After(20 * time.Second):
-				t.Fatalf("not noticed: %s", what)
-			}
-		}
-	}
-	are := func(list string) func(Change) bool {
-		return func(c Change) bool { return names(c.Members) == list && c.Err == nil }
-	}
-	write("v1", "a b d")
-	until("renamed over", are("a b d"))
-	must(t, os.WriteFile(path, []byte("a"), 0o600))
-	until("written in place", are("a"))
-	write("v1", "bad")
-	until("a mistake", func(c Change) bool { return errors.Is(c.Err, errTest) && names(c.Members) == "a" })
-	must(t, os.Symlink("v2", filepath.Join(dir, "next")))
-	must(t, os.Rename(filepath.Join(dir, "next"), filepath.Join(dir, "data")))
-	until("the link leads elsewhere", func(c Change) bool { return names(c.Members) == "b c" && c.Recovered })
-	must(t, os.Remove(path))
-	until("gone", func(c Change) bool { return errors.Is(c.Err, os.ErrNotExist) && names(c.Members) == "b c" })
-	write("v2", "")
-	until("back, and empty on purpose", are(""))
-	if st := s.Status(); st.Members != 0 || st.Err != nil || !st.NextAt.IsZero() {
-		t.Errorf("%+v", st)
-	}
 }
 
 func must(t testing.TB, err error) {

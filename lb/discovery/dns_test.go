@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -297,10 +298,24 @@ func TestManyRecords(t *testing.T) {
 	}
 }
 
+// TestResolvConf is read at each look, so that a machine may move to another network.
 func TestResolvConf(t *testing.T) {
 	r := NewResolver(ResolverOptions{Timeout: time.Second})
-	r.conf = t.TempDir() + "/none"
+	r.conf = t.TempDir() + "/resolv.conf"
 	if c := look(t, r.A("x", "h.test", 80, plain)); c.Err == nil || !strings.Contains(c.Err.Error(), "find DNS servers") {
 		t.Errorf("%+v", c)
+	}
+	for _, tt := range []struct{ name, conf, want string }{
+		{"none", "search example.org\n", ""},
+		{"one", "nameserver 10.0.0.53\n", "10.0.0.53:53"},
+		{"others", "nameserver 10.1.0.53\nnameserver fd00::53\n", "10.1.0.53:53 [fd00::53]:53"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			must(t, os.WriteFile(r.conf, []byte(tt.conf), 0o600))
+			servers, err := r.servers()
+			if strings.Join(servers, " ") != tt.want || (err == nil) != (tt.want != "") {
+				t.Errorf("%v, %v", servers, err)
+			}
+		})
 	}
 }
