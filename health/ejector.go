@@ -54,14 +54,16 @@ func NewEjector(o EjectorOptions) *Ejector {
 	return &Ejector{options: o, window: window{span: o.Window}}
 }
 
-// Connected says that a connect succeeded at now, and ends a probation.
-func (e *Ejector) Connected(now time.Duration) {
+// Connected says that a connect succeeded at now. Settled says that nothing more is asked of it, which ends a probation: of
+// a request that wants an answer, that is what does.
+func (e *Ejector) Connected(now time.Duration, settled bool) {
 	if e.options.off() {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.connects, e.probation = 0, false
+	e.connects = 0
+	e.probation = e.probation && !settled
 	if e.options.FailureRate > 0 {
 		e.window.count(now, 1, 0)
 	}

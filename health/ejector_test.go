@@ -51,7 +51,7 @@ func TestVerdicts(t *testing.T) {
 func see(e *Ejector, what byte, now time.Duration) Verdict {
 	switch what {
 	case 'c':
-		e.Connected(now)
+		e.Connected(now, true)
 		return Verdict{}
 	case 'C':
 		return e.ConnectFailed(now)
@@ -95,6 +95,12 @@ func TestProbation(t *testing.T) {
 				t.Errorf("%s: %+v", tt.name, v)
 			}
 		}
+	}
+	accepts := NewEjector(ejecting) // and answers nothing
+	accepts.Return()
+	accepts.Connected(0, false)
+	if !accepts.Answered(0, false).Eject {
+		t.Error("a connect that wants an answer ended the probation")
 	}
 	off := NewEjector(EjectorOptions{Time: time.Second, MaxTime: time.Second})
 	off.Return()
@@ -191,7 +197,7 @@ func BenchmarkEjector(b *testing.B) {
 	e := NewEjector(ejecting)
 	b.ReportAllocs()
 	for now := time.Duration(0); b.Loop(); now += time.Microsecond {
-		e.Connected(now)
+		e.Connected(now, false)
 		e.Answered(now, true)
 	}
 }

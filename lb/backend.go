@@ -42,9 +42,10 @@ type Backend struct {
 	closed                       atomic.Int64     // tunnels that were ended by the last drain, or as the backend was down
 	pinnedStay                   atomic.Bool      // while it drains: keys with an open tunnel may open more
 
-	ejector *health.Ejector
-	probeAt atomic.Int64 // on probation: from when the next session may try it, on clock
-	rampAt  atomic.Int64 // since when its share grows, on clock; 0: it has all of it
+	ejector    *health.Ejector
+	readmitted atomic.Int64 // when the last probation began, on clock
+	probeAt    atomic.Int64 // on probation: from when the next session may try it, on clock
+	rampAt     atomic.Int64 // since when its share grows, on clock; 0: it has all of it
 
 	record // of the pool's lock
 }
@@ -61,6 +62,7 @@ var lastTag atomic.Uint32
 func newBackend(p *Pool, o BackendOptions, number affinity.ID) *Backend {
 	b := &Backend{Name: o.Name, pool: p, number: number, tag: lastTag.Add(1), ejector: health.NewEjector(p.opts.Ejection.EjectorOptions)}
 	b.since = time.Now()
+	b.readmitted.Store(atOnce)
 	b.options.Store(&o)
 	return b
 }
@@ -106,7 +108,12 @@ func (b *Backend) mayProbe() bool { return int64(clock()) >= b.probeAt.Load() }
 
 // probe is called by whoever has picked a backend on probation: the others wait for what becomes of this attempt, which
 // takes no longer than limit. It is not part of mayProbe, which policies ask about backends that they then do not choose.
-func (b *Backend) probe(limit time.Duration) { b.probeAt.Store(int64(clock() + limit)) }
+//
+// False: another was first.
+func (b *Backend) probe(limit time.Duration) bool {
+	at := b.probeAt.Load()
+	return int64(clock()) >= at && b.probeAt.CompareAndSwap(at, int64(clock()+limit))
+}
 
 // atOnce is a time that has come.
 const atOnce = math.MinInt64

@@ -20,7 +20,7 @@ var ejecting = EjectionOptions{
 // fail makes connects to a backend fail.
 func (p *Pool) fail(name string, times int) {
 	for range times {
-		p.connectFailed(p.byName[name], errSaysTest)
+		p.connectFailed(p.byName[name], clock(), errSaysTest)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestEjectedBackendIsTriedByOne(t *testing.T) {
 		if n := tried(20); n != 1 {
 			t.Errorf("%d sessions tried again after one that never said what came of it", n)
 		}
-		p.connectFailed(b, errSaysTest)
+		p.connectFailed(b, clock(), errSaysTest)
 		wantState(t, p, "b0", StateEjected)
 		time.Sleep(10*time.Second + time.Millisecond)
 		wantState(t, p, "b0", StateEjected) // twice as long
@@ -114,9 +114,9 @@ func TestUpAgainIsAPardon(t *testing.T) {
 		defer p.Close()
 		b := p.byName["b0"]
 		p.fail("b0", 2)
-		p.checked(b, health.Event{Err: errSaysTest, Streak: 3})
+		p.checked(b, nil, health.Event{Err: errSaysTest, Streak: 3})
 		wantState(t, p, "b0", StateDown)
-		p.checked(b, health.Event{Up: true, Streak: 2})
+		p.checked(b, nil, health.Event{Up: true, Streak: 2})
 		wantState(t, p, "b0", StateUp)
 		time.Sleep(time.Minute)
 		wantState(t, p, "b0", StateUp) // the end of the ejection changes nothing

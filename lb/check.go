@@ -57,10 +57,10 @@ func (p *Pool) watchLocked(b *Backend) {
 			return err
 		},
 		Report: func(e health.Event) {
-			current := p.watchOf(b) // waits for the lock, and so for w
-			if current == w {
-				p.checked(b, e)
-			}
+			p.mu.Lock() // w is there when whoever called has given it back
+			mine := w
+			p.mu.Unlock()
+			p.checked(b, mine, e)
 		},
 	})
 	b.watch = w

@@ -37,6 +37,7 @@ type closer struct {
 	group  *relay.Group
 	wants  func(relay.Owner, uint32) bool
 	open   func() int64 // sessions, those that are no tunnels yet included
+	paused func() bool  // nothing is ended for now; nil: never
 	closed *atomic.Int64
 	cancel context.CancelFunc
 
@@ -88,6 +89,8 @@ func (c *closer) run(ctx context.Context) {
 // at the beginning.
 func (c *closer) due(age, step time.Duration, open int) int {
 	switch {
+	case c.paused != nil && c.paused():
+		return 0
 	case c.deadline > 0 && age >= c.deadline:
 		return math.MaxInt
 	case c.over > 0:
@@ -154,6 +157,10 @@ func (p *Pool) closeLocked(b *Backend, how closing) {
 		closing: how, group: p.relay, open: b.active.Load, cancel: cancel, closed: &b.closed,
 		wants: func(_ relay.Owner, tag uint32) bool { return tag == b.tag },
 	}
+	if how.kind == backendDown {
+		// In panic the checks are not believed: what is placed on such a backend then must not be ended for them.
+		c.paused = func() bool { return p.view.Load().panic }
+	}
 	b.closing = c
 	p.closers.Add(1)
 	go p.runCloser(ctx, b, c)
@@ -189,9 +196,14 @@ func (p *Pool) closeDownLocked(b *Backend) {
 		how.rate = p.opts.CloseRate
 	case OnDownClose:
 	}
+	if d := b.drain; d != nil && d.Deadline > 0 { // which was promised
+		how.deadline = max(time.Millisecond, d.Deadline-time.Since(d.Began))
+	}
 	if open := b.active.Load(); open > 0 {
 		p.told(infoLevel, "closing the tunnels of a backend that is down", b, zap.Float64("rate", how.rate))
 	}
-	b.closed.Store(0)
+	if b.drain == nil {
+		b.closed.Store(0)
+	}
 	p.closeLocked(b, how)
 }

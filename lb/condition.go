@@ -145,14 +145,17 @@ func (p *Pool) told(level logLevel, message string, b *Backend, fields ...zap.Fi
 func (p *Pool) connected(b *Backend, settled bool) {
 	b.connects.Add(1)
 	if settled {
-		b.ejector.Connected(clock())
+		b.ejector.Connected(clock(), true)
 		p.proven(b)
 	}
 }
 
-// connectFailed notes that one failed.
-func (p *Pool) connectFailed(b *Backend, err error) {
+// connectFailed notes that one failed that began at some time on clock.
+func (p *Pool) connectFailed(b *Backend, began time.Duration, err error) {
 	b.failures.Add(1)
+	if int64(began) < b.readmitted.Load() {
+		return // it began before the probation that it would fail
+	}
 	p.consider(b, b.ejector.ConnectFailed(clock()), err)
 	if w := p.watchOf(b); w != nil {
 		w.Soon()
@@ -161,7 +164,7 @@ func (p *Pool) connectFailed(b *Backend, err error) {
 
 // answered notes what came of an Upgrade request: ok is any answer but a 5xx or none.
 func (p *Pool) answered(b *Backend, ok bool, err error) {
-	b.ejector.Connected(clock())
+	b.ejector.Connected(clock(), false)
 	v := b.ejector.Answered(clock(), ok)
 	if ok {
 		p.proven(b)
@@ -249,6 +252,7 @@ func (p *Pool) ejectionOver(b *Backend) {
 
 func (p *Pool) readmitLocked(b *Backend, reason string) {
 	b.ejector.Return()
+	b.readmitted.Store(int64(clock()))
 	b.probeAt.Store(atOnce)
 	p.setLocked(b, probation, ejected, reason)
 	p.told(infoLevel, "backend on probation", b, zap.String(fieldReason, reason))
@@ -278,11 +282,11 @@ func (p *Pool) pardonLocked(b *Backend) condition {
 	return ejected | probation
 }
 
-// checked takes in what active checks have found.
-func (p *Pool) checked(b *Backend, e health.Event) {
+// checked takes in what active checks have found: w's, unless others have taken their place meanwhile.
+func (p *Pool) checked(b *Backend, w *health.Watch, e health.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed || b.watch != w {
 		return
 	}
 	if e.Up {
@@ -296,9 +300,9 @@ func (p *Pool) checked(b *Backend, e health.Event) {
 		}
 		if p.setLocked(b, 0, gone, reason) {
 			p.told(infoLevel, "backend up", b, zap.String(fieldReason, reason), zap.Duration("took", e.Took))
-			p.stopClosingLocked(b, backendDown)
-			p.endDrainedLocked(b) // which had given way
 		}
+		p.stopClosingLocked(b, backendDown)
+		p.endDrainedLocked(b) // which had given way
 		return
 	}
 	reason := fmt.Sprintf("%d failed checks in a row", e.Streak)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"time"
 
 	"fairlead/lb/sys"
 	"fairlead/lb/termination"
@@ -53,12 +54,16 @@ func (s *session) ask(w *early) error {
 	up := s.upstream
 	stop := context.AfterFunc(s.ctx, func() { interruptLeg(up) })
 	defer stop()
+	asked := time.Now()
 	err := s.sendPrefix(w)
+	if cause := context.Cause(s.ctx); err != nil && cause != nil {
+		err = s.interrupted(cause) // what interrupted it is not the backend's fault
+	}
 	if s.head.upgrade {
 		if err == nil {
 			err = s.awaitAnswer()
 		}
-		s.judgeAnswer(err)
+		s.judgeAnswer(err, w.passedEnd(), time.Since(asked))
 		if err == nil {
 			s.f.phases[PhaseAnswer].observe(s.age() - s.connected)
 			err = s.afterAnswer(w)
@@ -99,6 +104,7 @@ func (s *session) connect(watch *early) error {
 			return s.nobodyLeft(err)
 		}
 		s.attempts++
+		began := clock()
 		leg, err := s.dial(c.backend)
 		if err == nil {
 			p.connected(c.backend, !s.head.upgrade)
@@ -111,7 +117,7 @@ func (s *session) connect(watch *early) error {
 			c.abandon()
 			return s.interrupted(cause)
 		}
-		s.failed = s.connectFailed(c.backend, err)
+		s.failed = s.connectFailed(c.backend, began, err)
 		c.abandon() // behind what came of it, so that nobody takes the slot to fail in the same way
 		s.search.tried = append(s.search.tried, c.backend)
 		if s.attempts > p.opts.Retries || watch.clientEnded() || !s.mayRetry(&c) {
@@ -132,13 +138,13 @@ func (s *session) nobodyLeft(err error) error {
 }
 
 // connectFailed counts a failed attempt and says how the session ends if it was the last.
-func (s *session) connectFailed(b *Backend, err error) error {
+func (s *session) connectFailed(b *Backend, began time.Duration, err error) error {
 	err = fmt.Errorf("backend %s: %w", b.Name, err)
 	if sys.IsDescriptorLimit(err) || sys.IsPortsExhausted(err) {
 		s.pool.undecided(b)
 		return endWith(termination.ResourceExhausted, answerExhausted, err) // not the backend's fault
 	}
-	s.pool.connectFailed(b, err)
+	s.pool.connectFailed(b, began, err)
 	var hs *upstreamHandshakeError
 	switch {
 	case sys.IsRefused(err): // before the next case, which knows an unreachable host as well

@@ -84,7 +84,7 @@ func (p *Pool) drainLocked(b *Backend, o DrainOptions) {
 // endDrainedLocked ends the tunnels of a backend as its drain says, in the time that is left for that.
 func (p *Pool) endDrainedLocked(b *Backend) {
 	d := b.drain
-	if d == nil || d.Over == 0 && d.Deadline == 0 || b.active.Load() == 0 {
+	if d == nil || d.Over == 0 && d.Deadline == 0 || b.active.Load() == 0 || b.closing != nil {
 		return
 	}
 	left := func(of time.Duration) time.Duration {
@@ -128,6 +128,9 @@ func (p *Pool) Enable(name string) error {
 	b.drain = nil
 	if p.setLocked(b, 0, draining|disabled, "enabled by order") {
 		p.told(infoLevel, "backend enabled", b)
+	}
+	if b.is(down) && b.closing == nil {
+		p.closeDownLocked(b)
 	}
 	return nil
 }

@@ -85,8 +85,9 @@ func (k *pick) next() (choice, outcome) {
 			k.level++
 			continue
 		case c.backend.reserve(k.most(c.backend, fresh)):
-			if c.backend.is(probation) {
-				c.backend.probe(k.pool.opts.ConnectTimeout)
+			if c.backend.is(probation) && !c.backend.probe(k.pool.opts.ConnectTimeout) && k.careful(&c) {
+				c.abandon() // somebody else tries it already
+				continue
 			}
 			c.loyal = k.keyed && !fresh
 			return c, picked
@@ -94,6 +95,12 @@ func (k *pick) next() (choice, outcome) {
 		c.pin.Abandon() // filled up since find looked: look again
 	}
 	return choice{}, nobody
+}
+
+// careful reports whether a backend on probation was picked as one that a single session tries, and not for want of a better
+// one or for an open tunnel.
+func (k *pick) careful(c *choice) bool {
+	return k.level < ejectees && !k.view.panic && c.hit != affinity.Pinned.String()
 }
 
 // most is how many sessions b may have with this one; 0: any number. Bounds place new keys, and move nobody.

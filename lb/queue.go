@@ -46,11 +46,12 @@ func (q *queue) enter() *place {
 		q.refused.Add(1)
 		return nil
 	}
-	pl := &place{since: time.Now(), ready: make(chan struct{}, 1), seen: q.news}
+	pl := &place{since: time.Now(), ready: make(chan struct{}, 1), seen: q.news - 1} // it has not looked at the last news
 	q.line = append(q.line, pl)
 	q.waiting.Add(1)
-	if len(q.line) == 1 {
-		q.giveTurnLocked(pl) // something may have come free between its look and now
+	if q.turn == nil {
+		// Something may have come free between its look and now, or those before it have declined what is there.
+		q.giveTurnLocked(pl)
 	}
 	return pl
 }

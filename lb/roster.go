@@ -217,6 +217,11 @@ func (p *Pool) install(r *roster, known map[string]*Backend, sources map[string]
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.byName, p.sources, p.numbers = known, sources, next
+	for _, members := range sources {
+		for _, b := range members {
+			b.emptied = 0 // it is here, or again: not to be forgotten
+		}
+	}
 	p.view.Store(p.survey(r))
 	p.forgetLocked()
 	p.queue.wake()
@@ -285,12 +290,21 @@ func (p *Pool) tellMembershipLocked(source string, change Membership, described 
 
 // joinLocked makes a backend a member that is new or has been removed.
 func (p *Pool) joinLocked(b *Backend) {
-	b.emptied, b.drain = 0, nil
-	p.stopClosingLocked(b, drainedAway)
+	gone := removed | down | unproven // what was known of it is old, and its checks begin anew
+	if b.is(removed) {
+		if b.closing != nil {
+			b.closing.stop()
+			b.closing = nil
+		}
+		if !b.is(draining) { // by order, which being listed again does not undo
+			b.drain = nil
+		}
+	}
+	p.endDrainedLocked(b)
 	if p.monitor != nil && p.opts.SlowStart > 0 {
 		b.rampAt.Store(int64(clock())) // it is new to a pool that runs
 	}
-	p.setLocked(b, 0, removed|draining|disabled, "listed again")
+	p.setLocked(b, 0, gone, "listed again")
 	p.watchLocked(b)
 }
 
@@ -299,7 +313,15 @@ func (p *Pool) leaveLocked(b *Backend) *health.Watch {
 	w := b.watch
 	b.watch = nil
 	gone := down | unproven | p.pardonLocked(b)
+	p.stopClosingLocked(b, backendDown)
 	p.setLocked(b, removed, gone, "not listed any more")
+	if b.is(draining) && b.drain != nil { // by order, which stays
+		p.endDrainedLocked(b)
+		if b.active.Load() == 0 {
+			p.drainedLocked(b)
+		}
+		return w
+	}
 	p.drainLocked(b, p.opts.Drain)
 	return w
 }

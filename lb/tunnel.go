@@ -119,11 +119,13 @@ func (s *session) afterAnswer(w *early) error {
 }
 
 // judgeAnswer tells the pool what the backend made of an Upgrade request: no answer, one that is not HTTP, and a 5xx count
-// against it.
-func (s *session) judgeAnswer(err error) {
+// against it. So does not what follows the client's end, which many servers answer with their own, nor silence of a backend
+// that had less time than is its due, since another had the rest.
+func (s *session) judgeAnswer(err error, clientEnded bool, took time.Duration) {
 	var e *ending
 	switch {
-	case errors.As(err, &e) && e.cause.Side() != termination.Backend:
+	case errors.As(err, &e) && (e.cause.Side() != termination.Backend || clientEnded && e.cause == termination.BackendNoAnswer ||
+		e.cause == termination.BackendSlowAnswer && took < s.pool.opts.AnswerTimeout/2):
 		s.pool.undecided(s.backend)
 	case err != nil:
 		s.pool.answered(s.backend, false, err)
