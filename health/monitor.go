@@ -19,6 +19,10 @@ type Schedule struct {
 	Rise, Fall   int           // results in a row for up, and for down
 }
 
+// ErrUndecided is what a check returns that says nothing of the backend, such as one for which this machine had no descriptor.
+// It counts as none, and is made again soon.
+var ErrUndecided = errors.New("the check could not be made")
+
 // State is what checks say of a backend.
 type State uint8
 
@@ -260,12 +264,14 @@ func (w *Watch) check(ctx context.Context) {
 		err = fmt.Errorf("not done within %v: %w", w.options.Timeout, err)
 	}
 	interrupted := errors.Is(ctx.Err(), context.Canceled)
+	undecided := errors.Is(err, ErrUndecided)
 	w.cancel()
 	m.mu.Lock()
 	m.running--
 	m.wake()
 	var event *Event
-	if !interrupted && !w.stopped {
+	w.hurry = w.hurry || undecided
+	if !interrupted && !undecided && !w.stopped {
 		event = w.resultLocked(err, time.Since(began))
 	}
 	m.mu.Unlock()

@@ -244,3 +244,19 @@ func TestCloseInterrupts(t *testing.T) {
 		m.Close()
 	})
 }
+
+// TestUndecidedChecksCountAsNone, and are made again soon.
+func TestUndecidedChecksCountAsNone(t *testing.T) {
+	inMonitor(t, Options{}, func(t *testing.T, m *Monitor) {
+		var made atomic.Int32
+		w := m.Watch(WatchOptions{
+			Schedule: usual, Check: func(context.Context) error { made.Add(1); return fmt.Errorf("%w: no descriptor", ErrUndecided) },
+			Report: func(Event) { t.Error("reported") },
+		})
+		time.Sleep(10 * time.Second)
+		if s := w.Status(); s.State != Unknown || s.Checks != 0 || made.Load() < 8 {
+			t.Errorf("%+v after %d", s, made.Load())
+		}
+		w.Stop()
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -76,10 +77,11 @@ func explained(err error, limit *io.LimitedReader) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the connection ended before it was complete")
 	}
-	text := err.Error()
-	if !strings.Contains(text, "malformed") && !strings.Contains(text, "invalid") {
+	var network net.Error
+	if errors.As(err, &network) {
 		return err
 	}
+	text := err.Error()
 	if len(text) > most {
 		text = text[:most] + "…"
 	}

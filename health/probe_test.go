@@ -75,6 +75,7 @@ func TestHTTP(t *testing.T) {
 		{"503", ok, "HTTP/1.1 503 Sorry\r\n\r\n", "answered 503, not 200-299,401"},
 		{"garbage", ok, strings.Repeat("\xff\x00garbage", 50) + "\r\n\r\n", "not HTTP/1"},
 		{"long garbage", ok, strings.Repeat("g", maxHead*2), "more than"},
+		{"long length", ok, "HTTP/1.1 200 OK\r\nContent-Length: " + strings.Repeat("x", 12000) + "\r\n\r\n", "not HTTP/1"},
 		{"long head", ok, "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", 5000), "more than"},
 		{"ended", ok, "HTTP/1.1 200 OK\r\nX: y\r\n", "ended before"},
 		{"ended in the status", ok, "HTTP/1.1 20", "not HTTP/1"},

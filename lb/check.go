@@ -2,6 +2,7 @@ package lb
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"fairlead/health"
 	"fairlead/lb/relay"
+	"fairlead/lb/sys"
 	"fairlead/tlsterm"
 )
 
@@ -25,6 +27,11 @@ type CheckOptions struct {
 	// TLS and ServerName are for pools without TLS whose backends speak it with clients, who are passed through.
 	TLS        *tlsterm.Client
 	ServerName string // "": the backend's
+}
+
+// tellsOfConnects reports whether a check does what the connect of a session does, so that its success is news of that.
+func (o *CheckOptions) tellsOfConnects(encrypted bool) bool {
+	return o.Port == 0 && (!encrypted || !o.ConnectOnly)
 }
 
 // Checks returns how many active checks may run at a time, of the backends there are now.
@@ -51,7 +58,7 @@ func (p *Pool) watchLocked(b *Backend) {
 		Check: func(ctx context.Context) error {
 			began := time.Now()
 			err := p.check(ctx, b)
-			if err == nil {
+			if err == nil && p.opts.Check.tellsOfConnects(p.opts.TLS != nil) {
 				p.vouched(b, began)
 			}
 			return err
@@ -85,6 +92,9 @@ func (p *Pool) check(ctx context.Context, b *Backend) error {
 		deadline = time.Now().Add(p.opts.Check.Schedule.Timeout)
 	}
 	leg, err := p.dial(ctx, deadline, t)
+	if sys.IsDescriptorLimit(err) || sys.IsPortsExhausted(err) {
+		return fmt.Errorf("%w: %w", health.ErrUndecided, err) // our fault, and no backend's
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package lb
 
 import (
 	"errors"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -160,5 +161,59 @@ func TestBlame(t *testing.T) {
 			t.Errorf("%s: blamed: %t", tt.name, blamed)
 		}
 		p.Close()
+	}
+}
+
+// TestTheNextSourceInherits a backend that the one before has dropped.
+func TestTheNextSourceInherits(t *testing.T) {
+	p := poolOf(t, PoolOptions{}, same(1)...)
+	x := []BackendOptions{described("x", BackendOptions{Weight: 100})}
+	for _, source := range []string{"dns1", "dns2"} {
+		_, err := p.SetMembers(source, x)
+		must(t, err)
+	}
+	_, err := p.SetMembers("dns1", nil)
+	must(t, err)
+	wantState(t, p, "x", StateUp)
+	if len(p.Backends()) != 2 {
+		t.Errorf("%d backends", len(p.Backends()))
+	}
+	_, err = p.SetMembers("dns2", nil)
+	must(t, err)
+	wantState(t, p, "x", StateRemoved)
+}
+
+// TestWeightByOrderStays when the list changes.
+func TestWeightByOrderStays(t *testing.T) {
+	p := poolOf(t, PoolOptions{}, same(2)...)
+	must(t, p.SetWeight("b0", 5))
+	change, err := p.SetMembers("", []BackendOptions{described("b0", BackendOptions{Weight: 100}), described("b1", BackendOptions{Weight: 100}), described("b2", BackendOptions{Weight: 100})})
+	must(t, err)
+	if w := p.byName["b0"].Options().Weight; w != 5 || len(change.Altered) != 0 {
+		t.Errorf("weight %d, %+v", w, change)
+	}
+}
+
+// TestUnreachableFamilies of a source are left out; the others are there.
+func TestUnreachableFamilies(t *testing.T) {
+	p := poolOf(t, PoolOptions{Sources: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}, same(1)...)
+	six := BackendOptions{Name: "six", Weight: 100, Addresses: []netip.AddrPort{netip.MustParseAddrPort("[::1]:1")}}
+	change, err := p.SetMembers("dns", []BackendOptions{described("four", BackendOptions{Weight: 100}), six})
+	must(t, err)
+	if len(change.Unreachable) != 1 || len(change.Added) != 1 || len(p.Backends()) != 2 {
+		t.Errorf("%+v", change)
+	}
+}
+
+// TestExcusesByChecks: only a check that does what sessions do says that they would succeed.
+func TestExcusesByChecks(t *testing.T) {
+	for _, tt := range []struct {
+		check     CheckOptions
+		encrypted bool
+		tells     bool
+	}{{CheckOptions{ConnectOnly: true}, false, true}, {CheckOptions{ConnectOnly: true}, true, false}, {CheckOptions{}, true, true}, {CheckOptions{Port: 9000}, false, false}} {
+		if tt.check.tellsOfConnects(tt.encrypted) != tt.tells {
+			t.Errorf("%+v, encrypted: %t", tt.check, tt.encrypted)
+		}
 	}
 }

@@ -98,7 +98,8 @@ type Pool struct {
 	mu      sync.Mutex
 	byName  map[string]*Backend // those that left as well, until nobody can belong to them any more
 	sources map[string][]*Backend
-	numbers affinity.ID // the last that was given
+	wanted  map[string][]BackendOptions // what each source lists; under change
+	numbers affinity.ID                 // the last that was given
 	closed  bool
 	closers sync.WaitGroup
 
@@ -119,7 +120,7 @@ const (
 func NewPool(o PoolOptions) (*Pool, error) {
 	p := &Pool{
 		opts: o, budget: retryBudget{share: o.RetryBudget, now: time.Now}, dialers: newDialers(o), queue: queue{options: o.Queue},
-		byName: make(map[string]*Backend), sources: make(map[string][]*Backend), log: zap.NewNop(),
+		byName: make(map[string]*Backend), sources: make(map[string][]*Backend), wanted: make(map[string][]BackendOptions), log: zap.NewNop(),
 	}
 	p.view.Store(&view{roster: &roster{}})
 	if len(o.Keys) > 0 {

@@ -101,8 +101,12 @@ func (p *Pool) survey(r *roster) *view {
 // Membership is what SetMembers did.
 type Membership struct {
 	Added, Altered, Removed []string
-	// Elsewhere are listed by another source, whose they stay.
+	// Elsewhere are listed by another source, whose they stay until it drops them.
 	Elsewhere []string
+	// Unreachable are of a family that none of the pool's source addresses reaches.
+	Unreachable []string
+
+	first bool // the source has listed nobody before
 }
 
 // SetMembers says which backends there are by a source: "" is the configuration, others are what it names. Those of other
@@ -111,12 +115,33 @@ type Membership struct {
 func (p *Pool) SetMembers(source string, list []BackendOptions) (Membership, error) {
 	p.change.Lock()
 	defer p.change.Unlock()
-	var elsewhere []string
+	change, err := p.setMembers(source, list)
+	if err != nil || len(change.Removed) == 0 {
+		return change, err
+	}
+	for other, wanted := range p.wanted { // what this one has dropped may be another's
+		if other == source {
+			continue
+		}
+		if _, err := p.setMembers(other, wanted); err != nil {
+			return change, err
+		}
+	}
+	return change, nil
+}
+
+// setMembers is SetMembers for one source.
+func (p *Pool) setMembers(source string, list []BackendOptions) (Membership, error) {
+	var elsewhere, unreachable []string
 	names := make(map[string]bool, len(list))
 	ours := make([]BackendOptions, 0, len(list))
 	for _, o := range list {
 		if err := p.keepReachable(&o); err != nil {
-			return Membership{}, err
+			if source == "" {
+				return Membership{}, err
+			}
+			unreachable = append(unreachable, o.Name) // DNS has both families, and the configuration chooses one
+			continue
 		}
 		if names[o.Name] {
 			return Membership{}, fmt.Errorf("backend %q: there are two of this name", o.Name)
@@ -129,7 +154,10 @@ func (p *Pool) SetMembers(source string, list []BackendOptions) (Membership, err
 		ours = append(ours, o)
 	}
 	change, err := p.enrol(source, ours)
-	change.Elsewhere = elsewhere
+	if err == nil {
+		p.wanted[source] = list
+	}
+	change.Elsewhere, change.Unreachable = elsewhere, unreachable
 	return change, err
 }
 
@@ -145,6 +173,16 @@ func (p *Pool) elsewhere(name, source string) bool {
 	return false
 }
 
+// weightOf returns a backend's weight by order, or else the one that is listed.
+func (p *Pool) weightOf(b *Backend, listed int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if b.ordered != nil {
+		return *b.ordered
+	}
+	return listed
+}
+
 // enrol is SetMembers for a list that is good. The roster is built before anything changes, from backends as they will be.
 func (p *Pool) enrol(source string, list []BackendOptions) (Membership, error) {
 	p.mu.Lock()
@@ -152,11 +190,15 @@ func (p *Pool) enrol(source string, list []BackendOptions) (Membership, error) {
 	next := p.numbers
 	p.mu.Unlock()
 	var change Membership
-	before := sources[source]
+	before, told := sources[source]
+	change.first = !told
 	listed := make([]*Backend, len(list))
 	described := make(map[*Backend]*BackendOptions, len(list))
 	for i := range list {
 		b := known[list[i].Name]
+		if b != nil {
+			list[i].Weight = p.weightOf(b, list[i].Weight)
+		}
 		switch {
 		case b == nil:
 			next++
@@ -266,7 +308,7 @@ func (p *Pool) tellMembershipLocked(source string, change Membership, described 
 	}
 	for _, name := range change.Added {
 		b := p.byName[name]
-		p.joinLocked(b)
+		p.joinLocked(b, change.first)
 		if p.monitor != nil || source != "" {
 			p.told(infoLevel, "backend added", b, from, zap.Int("weight", b.Options().Weight))
 		}
@@ -289,7 +331,7 @@ func (p *Pool) tellMembershipLocked(source string, change Membership, described 
 }
 
 // joinLocked makes a backend a member that is new or has been removed.
-func (p *Pool) joinLocked(b *Backend) {
+func (p *Pool) joinLocked(b *Backend, first bool) {
 	gone := removed | down | unproven // what was known of it is old, and its checks begin anew
 	if b.is(removed) {
 		if b.closing != nil {
@@ -301,7 +343,7 @@ func (p *Pool) joinLocked(b *Backend) {
 		}
 	}
 	p.endDrainedLocked(b)
-	if p.monitor != nil && p.opts.SlowStart > 0 {
+	if p.monitor != nil && !first && p.opts.SlowStart > 0 {
 		b.rampAt.Store(int64(clock())) // it is new to a pool that runs
 	}
 	p.setLocked(b, 0, gone, "listed again")
@@ -355,6 +397,7 @@ func (p *Pool) SetWeight(name string, weight int) error {
 	p.install(r, known, sources, next)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	b.ordered = &weight
 	p.told(infoLevel, "backend weight", b, zap.Int("was", was), zap.Int("weight", weight))
 	return nil
 }

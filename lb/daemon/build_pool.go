@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -219,6 +220,7 @@ func loadMembers(path string, t discovery.Template) ([]discovery.Member, error) 
 		if err != nil {
 			return nil, fmt.Errorf("%s: backends[%d] (%s): %w", path, i, list[i].Name, err)
 		}
+		slices.SortFunc(b.Addresses, netip.AddrPort.Compare) // servers turn them round, which is no change
 		name := b.Name
 		if t.Name != "" {
 			name = t.Name + "/" + name

@@ -69,6 +69,9 @@ func (s *source) apply(log *zap.Logger, c discovery.Change) {
 	if err != nil {
 		log.Error("backends were looked up and cannot be used; the known ones stay", zap.Error(err))
 	}
+	if len(change.Unreachable) > 0 {
+		log.Warn("backends are of a family that no source address of the pool reaches, and are not used", zap.Strings("backends", change.Unreachable))
+	}
 	if len(change.Elsewhere) > 0 {
 		log.Warn("backends are listed by another source of the pool as well, and stay as that describes them", zap.Strings("backends", change.Elsewhere))
 	}
