@@ -182,6 +182,7 @@ type window struct {
 	span            time.Duration
 	parts           [windowParts]struct{ attempts, failures int }
 	newest          int64 // number of the newest part
+	begun           bool  // newest means something
 	attempts, fails int   // sums over the parts
 }
 
@@ -197,10 +198,13 @@ func (w *window) count(now time.Duration, attempts, failures int) {
 // advance empties the parts that have become too old.
 func (w *window) advance(now time.Duration) {
 	n := int64(now) / max(1, int64(w.span)/windowParts)
-	if n-w.newest >= windowParts || n < w.newest {
+	switch {
+	case n-w.newest >= windowParts || !w.begun:
 		w.clear()
-		w.newest = n
+		w.newest, w.begun = n, true
 		return
+	case n < w.newest:
+		return // read before the lock, which others had first: it counts in the newest part
 	}
 	for ; w.newest < n; w.newest++ {
 		part := &w.parts[index(w.newest+1)]
@@ -210,7 +214,7 @@ func (w *window) advance(now time.Duration) {
 	}
 }
 
-func (w *window) clear() { *w = window{span: w.span, newest: w.newest} }
+func (w *window) clear() { *w = window{span: w.span, newest: w.newest, begun: w.begun} }
 
 // index is the place of a part; numbers may be negative.
 func index(n int64) int { return int((n%windowParts + windowParts) % windowParts) }

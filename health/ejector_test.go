@@ -77,6 +77,19 @@ func TestWindowForgets(t *testing.T) {
 	}
 }
 
+// TestLateAttemptsCount: a session that read the clock before another one and has the lock after it empties no window.
+func TestLateAttemptsCount(t *testing.T) {
+	e := NewEjector(EjectorOptions{FailureRate: 0.5, Window: 10 * time.Second, MinAttempts: 4})
+	for _, at := range []time.Duration{999 * time.Millisecond, time.Second, 999 * time.Millisecond} {
+		if see(e, 'C', at).Eject {
+			t.Fatal("too few attempts to say")
+		}
+	}
+	if !see(e, 'C', 1002*time.Millisecond).Eject {
+		t.Error("four of four failed")
+	}
+}
+
 func TestProbation(t *testing.T) {
 	for _, tt := range []struct {
 		name, seen string

