@@ -1,12 +1,14 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // vigilant are checks that come often.
@@ -15,9 +17,35 @@ const vigilant = "health: {type: %s, interval: 200ms, fast_interval: 100ms, time
 // TestBackendIsKilled with SIGKILL: its clients find another, and nobody else notices. Back again it takes new clients.
 func TestBackendIsKilled(t *testing.T) {
 	t.Parallel()
-	all, items := pits(t, 3)
-	e := startEdge(t, stickyPool(items, fmt.Sprintf(vigilant, "tcp")))
-	c := assemble(t, 60, e.address(t, "edge"), nil)
+	for _, tt := range []struct {
+		name      string
+		encrypted bool
+	}{{"plain", false}, {"tls", true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var secure *tls.Config
+			all, items := pits(t, 3)
+			settings := stickyPool(items, fmt.Sprintf(vigilant, "tcp"))
+			if tt.encrypted {
+				m := newMaterial(t)
+				secure = &tls.Config{RootCAs: m.roots(), ServerName: "localhost", ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+				settings = behindTLS(t, settings, m)
+			}
+			killOne(t, all, startEdge(t, settings), secure)
+		})
+	}
+}
+
+// behindTLS lets the listener of a stickyPool terminate TLS.
+func behindTLS(t *testing.T, settings string, m *material) string {
+	t.Helper()
+	return strings.Replace(settings, "{name: edge, ", "{name: edge, tls: {mode: terminate, certificates: ["+m.loopback(t).yaml()+"]}, ", 1)
+}
+
+// killOne kills the backend with the most clients and starts it again.
+func killOne(t *testing.T, all []*pit, e *edge, secure *tls.Config) {
+	t.Helper()
+	c := assemble(t, 60, e.address(t, "edge"), secure)
 	c.settled(t)
 	victim := c.busiest()
 	var p *pit
@@ -31,7 +59,7 @@ func TestBackendIsKilled(t *testing.T) {
 	c.settled(t, victim)
 	p.run(t)
 	e.awaitBackend(t, "backend up", victim)
-	late := assemble(t, 60, e.address(t, "edge"), nil) // the same keys: theirs have tunnels elsewhere
+	late := assemble(t, 60, e.address(t, "edge"), secure) // the same keys: theirs have tunnels elsewhere
 	late.settled(t, victim)
 	c.check(t, longestWait, only(victim))
 	c.noneRefused(t)
@@ -63,6 +91,9 @@ func TestBackendIsStopped(t *testing.T) {
 	c.check(t, longestWait, only(p.name))
 }
 
+// beyond is what a slow backend takes: more than answer_timeout of stickyPool, so that its answer comes to nobody.
+const beyond = 5 * time.Second
+
 // TestBackendMisbehaves: whatever it does instead of answering, clients are let in by another, in time.
 func TestBackendMisbehaves(t *testing.T) {
 	t.Parallel()
@@ -70,6 +101,7 @@ func TestBackendMisbehaves(t *testing.T) {
 		{"silent", "none", "backend ejected"},
 		{"refusing", "none", "backend ejected"},
 		{"garbage", "none", "backend ejected"},
+		{"slow", "none", "backend ejected"},
 		{"silent", "http", "backend down"},
 		{"refusing", "http", "backend down"},
 		{"garbage", "http", "backend down"},
@@ -80,7 +112,7 @@ func TestBackendMisbehaves(t *testing.T) {
 		t.Run(tt.mode+" "+tt.health, func(t *testing.T) {
 			t.Parallel()
 			good := startPit(t, "good")
-			bad := startPit(t, "bad", "-mode", tt.mode, "-slow", "1h")
+			bad := startPit(t, "bad", "-mode", tt.mode, "-slow", beyond.String())
 			keys := "health: {type: none}\n"
 			if tt.health != "none" {
 				keys = fmt.Sprintf(vigilant, tt.health)
