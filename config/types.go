@@ -21,6 +21,8 @@ type Config struct {
 	DNS DNS `yaml:"dns"`
 	// Log says what the process writes about itself and its sessions.
 	Log Log `yaml:"log"`
+	// Reload says when the file is read again, besides SIGHUP and `fairlead reload`.
+	Reload Reload `yaml:"reload"`
 	// Shutdown says how the process ends.
 	Shutdown Shutdown `yaml:"shutdown"`
 }
@@ -252,6 +254,12 @@ type Log struct {
 	SessionsRate int `yaml:"sessions_rate"`
 	// File takes the log instead of standard error; it is opened anew on SIGUSR1, for logrotate.
 	File string `yaml:"file"`
+}
+
+// Reload describes what makes a running process read its file again.
+type Reload struct {
+	// Watch puts the file in force whenever it changes; a file with a mistake changes nothing, and the log says so.
+	Watch bool `yaml:"watch"`
 }
 
 // Shutdown describes what happens on SIGTERM.

@@ -36,9 +36,8 @@ type Verdict struct {
 //
 // It is safe for concurrent use. Times are of one clock that never goes back, whatever its zero is.
 type Ejector struct {
-	options EjectorOptions
-
 	mu        sync.Mutex
+	options   EjectorOptions
 	connects  int // failed ones in a row
 	answers   int // bad ones in a row
 	window    window
@@ -54,14 +53,25 @@ func NewEjector(o EjectorOptions) *Ejector {
 	return &Ejector{options: o, window: window{span: o.Window}}
 }
 
+// Configure changes what makes for an ejection. Rows of failures go on; the share of failures is counted anew if its window
+// has changed.
+func (e *Ejector) Configure(o EjectorOptions) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if o.Window != e.options.Window {
+		e.window = window{span: o.Window}
+	}
+	e.options = o
+}
+
 // Connected says that a connect succeeded at now. Settled says that nothing more is asked of it, which ends a probation: of
 // a request that wants an answer, that is what does.
 func (e *Ejector) Connected(now time.Duration, settled bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.options.off() {
 		return
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.connects = 0
 	e.probation = e.probation && !settled
 	if e.options.FailureRate > 0 {
@@ -71,11 +81,11 @@ func (e *Ejector) Connected(now time.Duration, settled bool) {
 
 // ConnectFailed says that a connect failed at now.
 func (e *Ejector) ConnectFailed(now time.Duration) Verdict {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.options.off() {
 		return Verdict{}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.connects++
 	v := e.failedLocked(now, 1, row{e.connects, e.options.ConnectFailures, "failed connect", "failed connects"})
 	v.Connects = v.Eject && e.answers == 0
@@ -84,11 +94,11 @@ func (e *Ejector) ConnectFailed(now time.Duration) Verdict {
 
 // Answered says at now what came of a request: ok, or no good answer. The connect it came by was counted before.
 func (e *Ejector) Answered(now time.Duration, ok bool) Verdict {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.options.off() {
 		return Verdict{}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if ok {
 		e.answers, e.probation = 0, false
 		return Verdict{}

@@ -214,3 +214,32 @@ func BenchmarkEjector(b *testing.B) {
 		e.Answered(now, true)
 	}
 }
+
+// TestConfigureEjector while it counts: rows go on, and other bounds hold for them.
+func TestConfigureEjector(t *testing.T) {
+	o := EjectorOptions{ConnectFailures: 5, FailureRate: 0.5, Window: time.Second, MinAttempts: 100, Time: time.Second, MaxTime: time.Minute}
+	e := NewEjector(o)
+	for range 2 {
+		if e.ConnectFailed(0).Eject {
+			t.Fatal("too soon")
+		}
+	}
+	o.ConnectFailures = 3
+	e.Configure(o)
+	if !e.ConnectFailed(0).Eject {
+		t.Error("the row was forgotten")
+	}
+	e.Reset()
+	o.Window, o.MinAttempts, o.ConnectFailures = time.Minute, 2, 0
+	e.Configure(o)
+	e.Connected(0, true)
+	if !e.ConnectFailed(time.Second).Eject {
+		t.Error("half of the attempts failed")
+	}
+	e.Configure(EjectorOptions{})
+	for range 10 {
+		if e.ConnectFailed(time.Second).Eject {
+			t.Error("switched off")
+		}
+	}
+}

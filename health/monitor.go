@@ -71,6 +71,9 @@ type WatchOptions struct {
 	Schedule
 	// StartUp says that the backend counts as up before its first check, which then is in no hurry.
 	StartUp bool
+	// Known is the state that former checks have found: no result is the first then, and it takes Rise or Fall in a row to
+	// change it.
+	Known State
 	// Check is one check. It must return when ctx ends, which it does after Timeout. It never runs twice at a time.
 	Check func(ctx context.Context) error
 	// Report is called for changes, and for the first result: one call at a time, without locks.
@@ -113,6 +116,17 @@ func NewMonitor(o Options) *Monitor {
 func (m *Monitor) Start() {
 	m.goroutines.Add(1)
 	go m.run()
+}
+
+// SetConcurrency changes how many checks run at a time; those that run go on.
+func (m *Monitor) SetConcurrency(n int) {
+	if n <= 0 {
+		n = defaultConcurrency
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.concurrency = n
+	m.wake()
 }
 
 // Close interrupts the checks that run, and returns when they and their reports have ended. No check follows.
@@ -187,7 +201,7 @@ type Watch struct {
 // known before it, so that many backends are not checked at the same moment, then or later.
 func (m *Monitor) Watch(o WatchOptions) *Watch {
 	w := &Watch{monitor: m, options: o, place: -1}
-	w.status.Since = time.Now()
+	w.status.Since, w.status.State = time.Now(), o.Known
 	first := o.Interval
 	if !o.StartUp {
 		first = o.FastInterval

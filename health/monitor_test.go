@@ -260,3 +260,53 @@ func TestUndecidedChecksCountAsNone(t *testing.T) {
 		w.Stop()
 	})
 }
+
+// TestKnownStates: a watch that takes another's place needs as many results as that would have.
+func TestKnownStates(t *testing.T) {
+	for _, tt := range []struct {
+		known  State
+		err    error
+		checks int // until the event
+	}{{Up, errSick, usual.Fall}, {Down, nil, usual.Rise}, {Unknown, nil, 1}} {
+		inMonitor(t, Options{}, func(t *testing.T, m *Monitor) {
+			checks := 0
+			reported := make(chan Event, 1)
+			w := m.Watch(WatchOptions{
+				Schedule: usual, Known: tt.known,
+				Check:  func(context.Context) error { checks++; return tt.err },
+				Report: func(e Event) { reported <- e },
+			})
+			if w.Status().State != tt.known {
+				t.Errorf("begins as %v", w.Status().State)
+			}
+			if e := <-reported; checks != tt.checks || e.First != (tt.known == Unknown) {
+				t.Errorf("known %v: %+v after %d checks", tt.known, e, checks)
+			}
+			w.Stop()
+		})
+	}
+}
+
+// TestConcurrencyChanges while checks run.
+func TestConcurrencyChanges(t *testing.T) {
+	inMonitor(t, Options{Concurrency: 1}, func(t *testing.T, m *Monitor) {
+		var running, most atomic.Int32
+		for range 8 {
+			m.Watch(WatchOptions{Schedule: usual, Check: func(ctx context.Context) error {
+				most.Store(max(most.Load(), running.Add(1)))
+				defer running.Add(-1)
+				time.Sleep(time.Second)
+				return nil
+			}})
+		}
+		time.Sleep(20 * time.Second)
+		if most.Load() != 1 {
+			t.Errorf("%d at a time", most.Load())
+		}
+		m.SetConcurrency(0)
+		time.Sleep(60 * time.Second)
+		if most.Load() < 2 {
+			t.Errorf("still %d at a time", most.Load())
+		}
+	})
+}

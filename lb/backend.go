@@ -59,8 +59,8 @@ func clock() time.Duration { return time.Since(born) }
 var lastTag atomic.Uint32
 
 // newBackend makes a backend that nothing is known about yet.
-func newBackend(p *Pool, o BackendOptions, number affinity.ID) *Backend {
-	b := &Backend{Name: o.Name, pool: p, number: number, tag: lastTag.Add(1), ejector: health.NewEjector(p.opts.Ejection.EjectorOptions)}
+func newBackend(p *Pool, set *poolSettings, o BackendOptions, number affinity.ID) *Backend {
+	b := &Backend{Name: o.Name, pool: p, number: number, tag: lastTag.Add(1), ejector: health.NewEjector(set.Ejection.EjectorOptions)}
 	b.since = time.Now()
 	b.readmitted.Store(atOnce)
 	b.options.Store(&o)
@@ -127,8 +127,9 @@ func (b *Backend) share() float64 {
 	if since == 0 {
 		return 1
 	}
-	share := float64(int64(clock())-since) / float64(b.pool.opts.SlowStart)
-	if share >= 1 {
+	whole := b.pool.set.Load().SlowStart
+	share := float64(int64(clock())-since) / float64(max(1, whole))
+	if whole == 0 || share >= 1 {
 		b.rampAt.CompareAndSwap(since, 0)
 		return 1
 	}

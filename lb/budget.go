@@ -26,6 +26,13 @@ type retryBudget struct {
 	retries  int
 }
 
+// setShare changes the share.
+func (b *retryBudget) setShare(share float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.share = share
+}
+
 // connect counts a first attempt.
 func (b *retryBudget) connect() {
 	b.mu.Lock()

@@ -36,29 +36,29 @@ func (o *CheckOptions) tellsOfConnects(encrypted bool) bool {
 
 // Checks returns how many active checks may run at a time, of the backends there are now.
 func (p *Pool) Checks() int {
-	if p.opts.Check.Off {
+	if p.set.Load().Check.Off {
 		return 0
 	}
 	return len(p.Backends())
 }
 
-// watchLocked begins to check a backend.
-func (p *Pool) watchLocked(b *Backend) {
-	o := &p.opts.Check
+// watchLocked begins to check a backend whose state may be known from other checks.
+func (p *Pool) watchLocked(b *Backend, known health.State) {
+	o := &p.set.Load().Check
 	if p.monitor == nil || o.Off || b.watch != nil || p.closed {
 		return
 	}
-	if !o.StartUp {
+	if !o.StartUp && known == health.Unknown {
 		p.setLocked(b, unproven, 0, "not checked yet")
 	}
 	// A report may come before Watch has returned, but then it waits for the lock.
 	var w *health.Watch
 	w = p.monitor.Watch(health.WatchOptions{
-		Schedule: o.Schedule, StartUp: o.StartUp,
+		Schedule: o.Schedule, StartUp: o.StartUp, Known: known,
 		Check: func(ctx context.Context) error {
 			began := time.Now()
 			err := p.check(ctx, b)
-			if err == nil && p.opts.Check.tellsOfConnects(p.opts.TLS != nil) {
+			if set := p.set.Load(); err == nil && set.Check.tellsOfConnects(set.TLS != nil) {
 				p.vouched(b, began)
 			}
 			return err
@@ -75,9 +75,10 @@ func (p *Pool) watchLocked(b *Backend) {
 
 // check connects to a backend and asks what the configuration says.
 func (p *Pool) check(ctx context.Context, b *Backend) error {
-	o := *b.Options()
-	t := target{BackendOptions: &o, tls: p.opts.TLS, announce: localHeader(p.opts.SendProxy)}
-	switch c := &p.opts.Check; {
+	o, set := *b.Options(), p.set.Load()
+	c := &set.Check
+	t := target{BackendOptions: &o, tls: set.TLS, announce: localHeader(set.SendProxy)}
+	switch {
 	case c.ConnectOnly:
 		t.tls = nil
 	case c.TLS != nil:
@@ -86,12 +87,12 @@ func (p *Pool) check(ctx context.Context, b *Backend) error {
 			o.ServerName = c.ServerName
 		}
 	}
-	o.Addresses = withPort(o.Addresses, p.opts.Check.Port)
+	o.Addresses = withPort(o.Addresses, c.Port)
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		deadline = time.Now().Add(p.opts.Check.Schedule.Timeout)
+		deadline = time.Now().Add(c.Schedule.Timeout)
 	}
-	leg, err := p.dial(ctx, deadline, t)
+	leg, err := p.dial(ctx, set, deadline, t)
 	if sys.IsDescriptorLimit(err) || sys.IsPortsExhausted(err) {
 		return fmt.Errorf("%w: %w", health.ErrUndecided, err) // our fault, and no backend's
 	}
@@ -99,10 +100,10 @@ func (p *Pool) check(ctx context.Context, b *Backend) error {
 		return err
 	}
 	defer func() { _ = leg.Close() }()
-	if p.opts.Check.Probe == nil {
+	if c.Probe == nil {
 		return nil
 	}
-	return p.opts.Check.Probe.Run(ctx, checkConn{leg}, o.host())
+	return c.Probe.Run(ctx, checkConn{leg}, o.host())
 }
 
 // host is what a check's Host header says: the name and the port, or "localhost" for a unix socket.

@@ -189,11 +189,11 @@ func (p *Pool) stopClosingLocked(b *Backend, kind closingKind) {
 // closeDownLocked deals with the tunnels of a backend that has gone down.
 func (p *Pool) closeDownLocked(b *Backend) {
 	how := closing{kind: backendDown, cause: termination.BackendDown}
-	switch p.opts.OnDown {
+	switch p.set.Load().OnDown {
 	case OnDownKeep:
 		return
 	case OnDownPaced:
-		how.rate = p.opts.CloseRate
+		how.rate = p.set.Load().CloseRate
 	case OnDownClose:
 	}
 	if d := b.drain; d != nil && d.Deadline > 0 { // which was promised

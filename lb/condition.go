@@ -121,7 +121,7 @@ func (p *Pool) setLocked(b *Backend, add, drop condition, reason string) bool {
 	if now.state() != old.state() {
 		b.since, b.reason = time.Now(), reason
 	}
-	if now == 0 && old&(down|probation|disabled|removed) != 0 && p.opts.SlowStart > 0 {
+	if now == 0 && old&(down|probation|disabled|removed) != 0 && p.set.Load().SlowStart > 0 {
 		b.rampAt.Store(int64(clock()))
 	}
 	p.surveyLocked()
@@ -135,7 +135,7 @@ func (p *Pool) setLocked(b *Backend, add, drop condition, reason string) bool {
 func (p *Pool) told(level logLevel, message string, b *Backend, fields ...zap.Field) {
 	if ce := p.log.Check(level, message); ce != nil {
 		ce.Write(append([]zap.Field{
-			zap.String(fieldPool, p.opts.Name), zap.String(fieldBackend, b.Name),
+			zap.String(fieldPool, p.name), zap.String(fieldBackend, b.Name),
 			zap.Stringer("state", b.State()), zap.Int64("active", b.active.Load()),
 		}, fields...)...)
 	}
@@ -235,7 +235,7 @@ func (p *Pool) indispensableLocked(b *Backend) string {
 	if others == 0 {
 		return "no other is eligible"
 	}
-	if most := max(1, int(p.opts.Ejection.MaxShare*float64(total))); out >= most {
+	if most := max(1, int(p.set.Load().Ejection.MaxShare*float64(total))); out >= most {
 		return fmt.Sprintf("%d of %d are ejected already", out, total)
 	}
 	return ""

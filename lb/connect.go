@@ -20,8 +20,8 @@ func (s *session) lookFor() error {
 		return err
 	}
 	s.search = pick{pool: p, only: only}
-	if p.table != nil {
-		s.search.key, s.search.keyed = p.identity.key(s)
+	if s.to.keyed() {
+		s.search.key, s.search.keyed = s.to.identity.key(s)
 	}
 	p.budget.connect()
 	return nil
@@ -82,7 +82,7 @@ func (s *session) mayRepeat(err error, w *early) bool {
 		s.arrival.ours > s.arrival.head.Len() {
 		return false
 	}
-	return s.ctx.Err() == nil && s.attempts <= s.pool.opts.Retries && w.recall() && s.mayRetry(&s.choice)
+	return s.ctx.Err() == nil && s.attempts <= s.to.Retries && w.recall() && s.mayRetry(&s.choice)
 }
 
 // mayRetry reports whether the budget has room for one more attempt. When a backend dies all its clients come back at
@@ -120,7 +120,7 @@ func (s *session) connect(watch *early) error {
 		s.failed = s.connectFailed(c.backend, began, err)
 		c.abandon() // behind what came of it, so that nobody takes the slot to fail in the same way
 		s.search.tried = append(s.search.tried, c.backend)
-		if s.attempts > p.opts.Retries || watch.clientEnded() || !s.mayRetry(&c) {
+		if s.attempts > s.to.Retries || watch.clientEnded() || !s.mayRetry(&c) {
 			return s.failed
 		}
 	}

@@ -43,13 +43,13 @@ func newDialers(o PoolOptions) (ds [families][]dialer) {
 }
 
 // keepReachable leaves b the addresses that a source address can reach. It fails if there are none.
-func (p *Pool) keepReachable(b *BackendOptions) error {
+func (s *poolSettings) keepReachable(b *BackendOptions) error {
 	if b.Path != "" {
 		return nil
 	}
 	var reachable []netip.AddrPort
 	for _, a := range b.Addresses {
-		if len(p.dialers[familyOf(a.Addr())]) > 0 {
+		if len(s.dialers[familyOf(a.Addr())]) > 0 {
 			reachable = append(reachable, a)
 		}
 	}
@@ -76,16 +76,16 @@ type target struct {
 // dial connects to b, and encrypts if the pool does, within the connect timeout. With TLS the PROXY header goes
 // out here, in clear and before the handshake; without, it is left for the first write.
 func (s *session) dial(b *Backend) (relay.Leg, error) {
-	t := target{BackendOptions: b.Options(), tls: s.pool.opts.TLS}
+	t := target{BackendOptions: b.Options(), tls: s.to.TLS}
 	if t.tls != nil {
 		t.announce = s.announce
 	}
-	return s.pool.dial(s.ctx, time.Now().Add(s.pool.opts.ConnectTimeout), t)
+	return s.pool.dial(s.ctx, s.to, time.Now().Add(s.to.ConnectTimeout), t)
 }
 
 // dial connects, sends the PROXY header and does the TLS handshake.
-func (p *Pool) dial(ctx context.Context, deadline time.Time, t target) (relay.Leg, error) {
-	conn, err := p.dialAny(ctx, deadline, t.BackendOptions)
+func (p *Pool) dial(ctx context.Context, set *poolSettings, deadline time.Time, t target) (relay.Leg, error) {
+	conn, err := p.dialAny(ctx, set, deadline, t.BackendOptions)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (t *target) sendHeader(conn net.Conn, deadline time.Time) error {
 
 // dialAny connects to the first of b's addresses that answers. Each has its share of the time that is left, so that a
 // dead one does not use it up.
-func (p *Pool) dialAny(ctx context.Context, deadline time.Time, b *BackendOptions) (relay.Conn, error) {
+func (p *Pool) dialAny(ctx context.Context, set *poolSettings, deadline time.Time, b *BackendOptions) (relay.Conn, error) {
 	if b.Path != "" {
 		return dialUnix(ctx, deadline, b.Path)
 	}
@@ -133,7 +133,7 @@ func (p *Pool) dialAny(ctx context.Context, deadline time.Time, b *BackendOption
 			now := time.Now()
 			until = now.Add(deadline.Sub(now) / time.Duration(left))
 		}
-		d := p.nextOf(p.dialers[familyOf(addr.Addr())])
+		d := p.nextOf(set.dialers[familyOf(addr.Addr())])
 		c, err := sys.Connect(ctx, addr, until, d.DialOptions)
 		if err == nil {
 			return fast(c), nil
@@ -144,7 +144,7 @@ func (p *Pool) dialAny(ctx context.Context, deadline time.Time, b *BackendOption
 }
 
 // SourceAddresses returns from how many local addresses the pool connects.
-func (p *Pool) SourceAddresses() int { return max(1, len(p.opts.Sources)) }
+func (p *Pool) SourceAddresses() int { return max(1, len(p.set.Load().Sources)) }
 
 // nextOf takes the dialers in turn.
 func (p *Pool) nextOf(ds []dialer) dialer {

@@ -4,7 +4,6 @@ package lb
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -17,7 +16,6 @@ import (
 
 	"fairlead/lb/peek"
 	"fairlead/lb/relay"
-	"fairlead/lb/sys"
 	"fairlead/lb/termination"
 	"fairlead/tlsterm"
 )
@@ -72,21 +70,19 @@ type FrontendOptions struct {
 	IdleTimeout      time.Duration
 	FinTimeout       time.Duration
 	MaxAge           time.Duration // of a tunnel, give or take a tenth; 0: no bound
-	MaxConnections   int           // of this frontend; 0: only Slots bounds it
-	Slots            Slots         // of the process; shared by all frontends
+	MaxConnections   int           // of this frontend; 0: only the process's bound holds
 	Sessions         SessionLog
-	Sampler          *SessionSampler // of the process; nil: all session lines are written
-	Relay            *relay.Group
-	Log              *zap.Logger
 }
 
 // Frontend is a configured entry: its listeners, and the sessions that came through them.
 type Frontend struct {
-	opts   FrontendOptions
-	routes routes
-	pools  []*Pool // those of opts, each once
-	memos  memos   // facts of sessions that are tunnels
-	log    *zap.Logger
+	name string
+	live atomic.Pointer[settings] // for sessions that begin now
+	run  Runtime
+	log  *zap.Logger
+
+	pools poolNumbers
+	memos memos // facts of sessions that are tunnels
 
 	ctx    context.Context // of all arrivals
 	cancel context.CancelCauseFunc
@@ -94,12 +90,13 @@ type Frontend struct {
 	work chan relay.Conn // taken by workers that wait
 	idle atomic.Int32    // how many do
 
-	listeners []net.Listener
-	own       Slots // nil if only the shared ones bound this frontend
-	stopping  chan struct{}
-	stopOnce  sync.Once
-	accepting sync.WaitGroup // accept loops
-	sessions  sync.WaitGroup
+	own      *Slots
+	sessions sync.WaitGroup
+
+	mu      sync.Mutex
+	doors   []*door
+	started bool
+	former  []*settings // that arrivals still go by
 
 	drain drainState
 
@@ -115,40 +112,98 @@ type Frontend struct {
 	fullLogs   every
 }
 
+// settings is what a frontend is described by at one time. It does not change: a session goes by the ones that it began with
+// until its tunnel stands.
+type settings struct {
+	FrontendOptions
+	routes   routes
+	arriving atomic.Int64 // sessions that go by it and are no tunnels yet
+}
+
+func newSettings(o FrontendOptions) *settings {
+	return &settings{FrontendOptions: o, routes: newRoutes(o.Routes, o.Pool)}
+}
+
+// uses reports whether a session that goes by s may come to p.
+func (s *settings) uses(p *Pool) bool {
+	return s.Pool == p || slices.ContainsFunc(s.Routes, func(r Route) bool { return r.Pool == p })
+}
+
 // NewFrontend makes a frontend over bound listeners, which it owns. Nothing runs before Start.
-func NewFrontend(o FrontendOptions, listeners []net.Listener) *Frontend {
+func NewFrontend(o FrontendOptions, listeners []net.Listener, r Runtime) *Frontend {
 	f := &Frontend{
-		opts: o, routes: newRoutes(o.Routes, o.Pool), log: o.Log.Named("lb").With(zap.String(fieldListener, o.Name)),
-		listeners: listeners, stopping: make(chan struct{}), work: make(chan relay.Conn),
+		name: o.Name, run: r, log: r.Log.Named("lb").With(zap.String(fieldListener, o.Name)),
+		work: make(chan relay.Conn), own: NewSlots(o.MaxConnections),
 	}
-	for _, r := range o.Routes {
-		f.addPool(r.Pool)
-	}
-	f.addPool(o.Pool)
-	if o.MaxConnections > 0 {
-		f.own = NewSlots(o.MaxConnections)
-	}
+	f.pools.add(o)
+	f.live.Store(newSettings(o))
+	f.addDoorsLocked(listeners)
 	f.ctx, f.cancel = context.WithCancelCause(context.Background())
 	return f
 }
 
-func (f *Frontend) addPool(p *Pool) {
-	if p != nil && !slices.Contains(f.pools, p) {
-		f.pools = append(f.pools, p)
+// Reconfigure changes what f is described by, all but its name and its listeners, for sessions that begin from now on. Those
+// that are arriving go on by what they began with, and so do tunnels, whose timeouts are among it.
+func (f *Frontend) Reconfigure(o FrontendOptions) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.pools.add(o)
+	f.former = append(f.former, f.live.Swap(newSettings(o)))
+	f.own.SetBound(o.MaxConnections)
+	f.formerLocked()
+}
+
+// formerLocked forgets the settings that nobody goes by any more, and returns the others.
+func (f *Frontend) formerLocked() []*settings {
+	f.former = slices.DeleteFunc(f.former, func(s *settings) bool { return s.arriving.Load() == 0 })
+	return f.former
+}
+
+// Uses reports whether a session may still come to a pool by what f is described by, or was when the session began.
+func (f *Frontend) Uses(p *Pool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.live.Load(); s.uses(p) && (len(f.doors) > 0 || s.arriving.Load() > 0) {
+		return true
+	}
+	return slices.ContainsFunc(f.formerLocked(), func(s *settings) bool { return s.uses(p) })
+}
+
+// Arriving reports whether sessions are under way that are no tunnels yet.
+func (f *Frontend) Arriving() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.live.Load().arriving.Load() > 0 || len(f.formerLocked()) > 0
+}
+
+// Forget gives back what f keeps for a pool that no session is of any more.
+func (f *Frontend) Forget(p *Pool) { f.pools.remove(p) }
+
+// enlist returns the settings for a session that begins, and counts it. Whoever finds no arrivals of settings that have been
+// replaced may rely on it: none comes any more.
+func (f *Frontend) enlist() *settings {
+	for {
+		s := f.live.Load()
+		s.arriving.Add(1)
+		if f.live.Load() == s {
+			return s
+		}
+		s.arriving.Add(-1)
 	}
 }
 
-// Close gives back what the frontend's tunnels needed. There must be none any more.
+// Close gives back what the frontend's tunnels needed. There must be none any more, and no listeners.
 func (f *Frontend) Close() {
 	f.cancel(errShutdown) // ends a drain
 	f.drain.running.Wait()
+	f.run.Relay.Forget(f)
 	f.memos.close()
 }
 
 // maxAge is how old the next tunnel may get. It varies by a tenth, so that clients who came together do not come back
 // together.
-func (f *Frontend) maxAge() time.Duration {
-	age := f.opts.MaxAge
+func (s *settings) maxAge() time.Duration {
+	age := s.MaxAge
 	if age <= 0 {
 		return 0
 	}
@@ -157,20 +212,7 @@ func (f *Frontend) maxAge() time.Duration {
 }
 
 // Name returns the frontend's name.
-func (f *Frontend) Name() string { return f.opts.Name }
-
-// Addrs returns the addresses of the listeners, each once.
-func (f *Frontend) Addrs() []net.Addr {
-	var out []net.Addr
-	seen := map[string]bool{}
-	for _, l := range f.listeners {
-		if a := l.Addr(); !seen[a.String()] {
-			seen[a.String()] = true
-			out = append(out, a)
-		}
-	}
-	return out
-}
+func (f *Frontend) Name() string { return f.name }
 
 // EndedBy returns how many sessions ended with c.
 func (f *Frontend) EndedBy(c termination.Cause) uint64 { return f.causes[c].Load() }
@@ -192,32 +234,6 @@ func (f *Frontend) Open() int { return int(f.open.Load()) }
 // Arrived returns the number of connections that have been accepted since the start.
 func (f *Frontend) Arrived() uint64 { return f.arrived.Load() }
 
-// Start begins to accept. StopAccepting ends it.
-func (f *Frontend) Start() {
-	for _, l := range f.listeners {
-		f.accepting.Add(1)
-		go f.serve(l)
-	}
-}
-
-// lastAccepts is how long connections that the kernel has already completed are still taken when accepting stops;
-// closing the socket would reset them.
-const lastAccepts = 10 * time.Millisecond
-
-// StopAccepting closes the listeners and returns when no further session can start. Sessions go on.
-func (f *Frontend) StopAccepting() {
-	f.stopOnce.Do(func() { close(f.stopping) })
-	for _, l := range f.listeners {
-		if d, ok := l.(interface{ SetDeadline(time.Time) error }); !ok || d.SetDeadline(time.Now().Add(lastAccepts)) != nil {
-			_ = l.Close()
-		}
-	}
-	f.accepting.Wait()
-	for _, l := range f.listeners {
-		_ = l.Close() // of a frontend that was never started
-	}
-}
-
 // Wait returns when all sessions have ended, or with ctx's error. Accepting must have been stopped.
 func (f *Frontend) Wait(ctx context.Context) error {
 	ended := make(chan struct{})
@@ -236,122 +252,12 @@ func (f *Frontend) Wait(ctx context.Context) error {
 // Interrupt ends arrivals; tunnels are the relay's to end.
 func (f *Frontend) Interrupt() { f.cancel(errShutdown) }
 
-// serve accepts from one listener until StopAccepting. A connection takes its slot after it was accepted: a slot
-// taken before would be held by every idle listener, and a listener that waits for one would leave its queue unserved.
-func (f *Frontend) serve(l net.Listener) {
-	defer f.accepting.Done()
-	defer func() { _ = l.Close() }() // the last error of a listener is not news
-	var wait backoff
-	for {
-		c, err := l.Accept()
-		switch {
-		case err == nil && f.enter():
-			wait.reset()
-			f.hand(fast(c))
-		case err == nil: // stopping, and no slot left
-			_ = c.Close()
-		case !f.acceptFailed(err, &wait):
-			return
-		}
-	}
-}
-
-// idleWorkers bounds the goroutines that wait for a connection: enough that under load few are made anew.
-const idleWorkers = 32
-
-// hand gives a connection to a goroutine that has no other, or to a new one: one that has been through a TLS handshake has
-// a stack that is large enough for the next.
-func (f *Frontend) hand(c relay.Conn) {
-	select {
-	case f.work <- c:
-	default:
-		go f.worker(c)
-	}
-}
-
-// worker runs arrivals, one at a time. It ends when enough others wait for the next, or when accepting stops.
-func (f *Frontend) worker(c relay.Conn) {
-	for {
-		f.handle(c)
-		if f.idle.Add(1) > idleWorkers {
-			f.idle.Add(-1)
-			return
-		}
-		select {
-		case c = <-f.work:
-			f.idle.Add(-1)
-		case <-f.stopping:
-			return
-		}
-	}
-}
-
-// enter waits for a slot; false means that there is none and accepting has stopped.
-func (f *Frontend) enter() bool {
-	if !f.take(f.own, "max_connections of the listener") {
-		return false
-	}
-	if !f.take(f.opts.Slots, "the limit of open files; raise it (ulimit -n, LimitNOFILE)") {
-		f.own.giveBack()
-		return false
-	}
-	f.open.Add(1)
-	f.arrived.Add(1)
-	f.sessions.Add(1)
-	return true
-}
-
-// take waits for one of slots, and says so at most once a second.
-func (f *Frontend) take(slots Slots, bound string) bool {
-	if slots.tryTake() {
-		return true
-	}
-	if f.fullLogs.ready() {
-		f.log.Warn("no session is free: connections wait until one ends", zap.Int("sessions", cap(slots)), zap.String("bound", bound))
-	}
-	return slots.take(f.stopping)
-}
-
-// leave returns a session's slot.
-func (f *Frontend) leave() {
-	f.open.Add(-1)
-	f.opts.Slots.giveBack()
-	f.own.giveBack()
-	f.sessions.Done()
-}
-
-// acceptFailed backs off, and says so at most once a second; false means that the listener is done.
-func (f *Frontend) acceptFailed(err error, wait *backoff) bool {
-	select {
-	case <-f.stopping:
-		return false
-	default:
-	}
-	if errors.Is(err, net.ErrClosed) {
-		return false
-	}
-	pause := wait.next()
-	if f.acceptLogs.ready() {
-		hint := "the listener goes on by itself"
-		if sys.IsDescriptorLimit(err) {
-			hint = "raise the limit of open files (ulimit -n, LimitNOFILE) or lower max_connections"
-		}
-		f.log.Error("accept failed", zap.Error(err), zap.Duration("pause", pause), zap.String("hint", hint))
-	}
-	select {
-	case <-time.After(pause):
-		return true
-	case <-f.stopping:
-		return true // the deadline that StopAccepting set ends the next accept
-	}
-}
-
 // arrivalTimeout is the time for PROXY header and handshake together, or for PROXY header and head.
-func (f *Frontend) arrivalTimeout() time.Duration {
-	if f.opts.TLS == TLSOff && f.opts.Protocol == HTTP {
-		return f.opts.Head.Timeout
+func (s *settings) arrivalTimeout() time.Duration {
+	if s.TLS == TLSOff && s.Protocol == HTTP {
+		return s.Head.Timeout
 	}
-	return f.opts.HandshakeTimeout
+	return s.HandshakeTimeout
 }
 
 func (f *Frontend) count(r relay.Result) {
@@ -362,22 +268,6 @@ func (f *Frontend) count(r relay.Result) {
 		}
 	}
 }
-
-// backoff grows the pause between failed accepts.
-type backoff struct{ last time.Duration }
-
-// Bounds of the pause. The first is short since most failures pass; the last bounds how late recovery is noticed.
-const (
-	firstPause = 5 * time.Millisecond
-	lastPause  = time.Second
-)
-
-func (b *backoff) next() time.Duration {
-	b.last = min(max(2*b.last, firstPause), lastPause)
-	return b.last
-}
-
-func (b *backoff) reset() { b.last = 0 }
 
 // every lets one event through a second.
 type every struct{ last atomic.Int64 }

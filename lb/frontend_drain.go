@@ -32,7 +32,7 @@ var errDraining = errors.New("the listener is being drained")
 // earlier order.
 func (f *Frontend) Drain(o DrainOptions) error {
 	if err := o.check(); err != nil {
-		return fmt.Errorf("drain listener %q: %w", f.opts.Name, err)
+		return fmt.Errorf("drain listener %q: %w", f.name, err)
 	}
 	d := &f.drain
 	d.mu.Lock()
@@ -48,7 +48,7 @@ func (f *Frontend) Drain(o DrainOptions) error {
 	ctx, cancel := context.WithCancel(f.ctx)
 	c := &closer{
 		closing: closing{kind: drainedAway, cause: termination.Drained, over: o.Over, deadline: o.Deadline},
-		group:   f.opts.Relay, open: f.open.Load, cancel: cancel, closed: &d.closed,
+		group:   f.run.Relay, open: f.open.Load, cancel: cancel, closed: &d.closed,
 		wants: func(owner relay.Owner, _ uint32) bool { return owner == relay.Owner(f) },
 	}
 	d.closing = c

@@ -10,15 +10,15 @@ import (
 
 // readHead reads the request head, and nothing but the head is looked at.
 func (s *session) readHead() error {
-	limit := s.f.opts.Head.Timeout
-	if s.f.opts.TLS == TLSTerminate {
+	limit := s.set.Head.Timeout
+	if s.set.TLS == TLSTerminate {
 		limit += s.secured
 	}
 	if err := s.readBy(s.client, s.by(limit)); err != nil {
 		return err
 	}
 	head := &s.arrival.head
-	head.Reset(s.f.opts.Head.Limits)
+	head.Reset(s.set.Head.Limits)
 	for {
 		done, err := head.Parse(s.arrival.buf)
 		if err != nil && !mayBecomeProxyHeader(s.arrival.buf) {
@@ -31,7 +31,7 @@ func (s *session) readHead() error {
 			return s.readFailed(err, s.headTimeout(err))
 		}
 	}
-	if f := s.f.opts.Head.Forwarded; hopByHopTrap(head, f) {
+	if f := s.set.Head.Forwarded; hopByHopTrap(head, f) {
 		return endWith(termination.BadHead, &answer{status: 400, sentence: "Connection must not name a forwarding header"}, nil)
 	}
 	s.keepHead()

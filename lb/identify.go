@@ -32,10 +32,10 @@ func (s *session) identify() error {
 		return err
 	}
 	s.secured = s.age()
-	if s.f.opts.TLS == TLSTerminate {
+	if s.set.TLS == TLSTerminate {
 		s.f.phases[PhaseTLS].observe(s.secured)
 	}
-	if s.f.opts.Protocol == HTTP {
+	if s.set.Protocol == HTTP {
 		if err := s.readHead(); err != nil {
 			return err
 		}
@@ -51,10 +51,11 @@ func (s *session) route() error {
 	if s.hasHead {
 		host, path = s.arrival.head.Host(), s.arrival.head.Path()
 	}
-	if s.pool = s.f.routes.find(host, path, s.sni); s.pool != nil {
+	if s.pool = s.set.routes.find(host, path, s.sni); s.pool != nil {
+		s.to = s.pool.set.Load()
 		return nil
 	}
-	if s.f.opts.TLS == TLSPassthrough {
+	if s.set.TLS == TLSPassthrough {
 		// unrecognized_name (RFC 6066 section 3) tells the client more than a bare close.
 		_, _ = s.raw.Write([]byte{21, 3, 1, 0, 2, 2, 112}) // the close that follows says the rest
 	}
@@ -157,7 +158,7 @@ func (s *session) peerName() string {
 // readProxyHeader reads the PROXY header if the frontend accepts one from this peer. By how the frontend is
 // configured and who the peer is, a header must be there, may be there, or must not be there.
 func (s *session) readProxyHeader() error {
-	o := &s.f.opts.Proxy
+	o := &s.set.Proxy
 	if o.Accept == ProxyOff {
 		return nil // the next phase notices one, if it looks at bytes at all
 	}
@@ -165,7 +166,7 @@ func (s *session) readProxyHeader() error {
 	if o.Accept == ProxyRequired && !trusted {
 		return proxyMismatch(answerProxyUntrusted, fmt.Sprintf("%s is not in proxy_protocol.trusted", s.peer.Addr()))
 	}
-	if err := s.readBy(s.raw, s.by(s.f.arrivalTimeout())); err != nil {
+	if err := s.readBy(s.raw, s.by(s.set.arrivalTimeout())); err != nil {
 		return err
 	}
 	for {
@@ -195,7 +196,7 @@ func (s *session) readProxyHeader() error {
 // proxyTimeout says how a session ends that waited in vain for a PROXY header or, where that is optional, for
 // whatever else was to come.
 func (s *session) proxyTimeout(err error) *ending {
-	if s.f.opts.Proxy.Accept == ProxyOptional && s.f.opts.Protocol == HTTP && s.f.opts.TLS == TLSOff {
+	if s.set.Proxy.Accept == ProxyOptional && s.set.Protocol == HTTP && s.set.TLS == TLSOff {
 		return s.headTimeout(err)
 	}
 	return end(termination.ProxyTimeout, err)

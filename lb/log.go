@@ -54,7 +54,7 @@ const (
 
 // logOpen writes the line of a tunnel that stands now.
 func (f *Frontend) logOpen(a *facts) {
-	if f.opts.Sessions != SessionsBoth {
+	if f.live.Load().Sessions != SessionsBoth {
 		return
 	}
 	if ce := f.log.Check(zapcore.InfoLevel, "session open"); ce != nil {
@@ -65,10 +65,10 @@ func (f *Frontend) logOpen(a *facts) {
 // logEnd writes the session line.
 func (f *Frontend) logEnd(a *facts, r relay.Result) {
 	f.explain(a, r)
-	if f.opts.Sessions == SessionsOff {
+	if f.live.Load().Sessions == SessionsOff {
 		return
 	}
-	of, ok := f.opts.Sampler.take()
+	of, ok := f.run.Sampler.take()
 	if !ok {
 		return
 	}

@@ -22,7 +22,7 @@ func TestListedAgainAfterItWasToBeForgotten(t *testing.T) {
 		both := []BackendOptions{described("b0", BackendOptions{Weight: 100}), described("b1", BackendOptions{Weight: 100})}
 		_, err := p.SetMembers("", both[1:])
 		must(t, err)
-		time.Sleep(2 * p.opts.TTL)
+		time.Sleep(2 * p.set.Load().TTL)
 		_, err = p.SetMembers("", both)
 		must(t, err)
 		wantState(t, p, "b0", StateUp)
@@ -33,7 +33,7 @@ func TestListedAgainAfterItWasToBeForgotten(t *testing.T) {
 		}
 		_, err = p.SetMembers("", both[1:]) // with sessions: it is not forgotten, however long they last
 		must(t, err)
-		time.Sleep(2 * p.opts.TTL)
+		time.Sleep(2 * p.set.Load().TTL)
 		_, err = p.SetMembers("", both[1:])
 		must(t, err)
 		if p.byName["b0"] == nil {
@@ -155,7 +155,7 @@ func TestBlame(t *testing.T) {
 	} {
 		p := poolOf(t, PoolOptions{AnswerTimeout: time.Minute, Ejection: ejecting}, same(2)...)
 		s := &session{}
-		s.pool, s.backend = p, p.byName["b0"]
+		s.pool, s.to, s.backend = p, p.set.Load(), p.byName["b0"]
 		s.judgeAnswer(tt.err, tt.ended, tt.took)
 		if blamed := s.backend.refusals.Load() > 0; blamed != tt.blame {
 			t.Errorf("%s: blamed: %t", tt.name, blamed)

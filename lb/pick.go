@@ -85,7 +85,7 @@ func (k *pick) next() (choice, outcome) {
 			k.level++
 			continue
 		case c.backend.reserve(k.most(c.backend, fresh)):
-			if c.backend.is(probation) && !c.backend.probe(k.pool.opts.ConnectTimeout) && k.careful(&c) {
+			if c.backend.is(probation) && !c.backend.probe(k.pool.set.Load().ConnectTimeout) && k.careful(&c) {
 				c.abandon() // somebody else tries it already
 				continue
 			}
@@ -163,7 +163,7 @@ func (k *pick) place(keyed bool) *Backend {
 
 // measure finds what a fair share is now. Backends that cannot take their share leave it to the others.
 func (k *pick) measure(t *tier) {
-	k.fair = loads{factor: k.pool.opts.LoadFactor}
+	k.fair = loads{factor: k.pool.set.Load().LoadFactor}
 	if k.fair.factor == 0 {
 		return
 	}

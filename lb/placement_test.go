@@ -150,7 +150,7 @@ func (c *cluster) open(t *rapid.T) {
 	case !stays && len(here) == 0 && known && homeTakes && time.Now().Before(had.until) && x.name() != had.backend:
 		t.Fatalf("key %d belonged to %s and moved to %s", key, had.backend, x.name())
 	}
-	if factor := c.pool.opts.LoadFactor; factor > 0 && x.choice.hit == affinity.Placed.String() {
+	if factor := c.pool.set.Load().LoadFactor; factor > 0 && x.choice.hit == affinity.Placed.String() {
 		if most := math.Ceil(factor * total * float64(c.weights[x.name()]) / weight); loads[x.name()]+1 > most {
 			t.Fatalf("%s has %v sessions, and at most %v are its share", x.name(), loads[x.name()]+1, most)
 		}
@@ -289,7 +289,7 @@ func TestOnlyTheKeysOfAChangedBackendMove(t *testing.T) {
 			while := at()
 			p.strike(p.byName["b2"], 0, down)
 			after := at()
-			time.Sleep(p.opts.TTL)
+			time.Sleep(p.set.Load().TTL)
 			later := at()
 			for n := range keys {
 				switch {

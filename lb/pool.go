@@ -83,14 +83,14 @@ type EjectionOptions struct {
 // Picks read the view and take no lock of the pool. What is known of its backends changes under mu, who they are under
 // change as well, which is held while a new policy is built.
 type Pool struct {
-	opts     PoolOptions
-	identity identity
-	table    *affinity.Table // nil without keys
-	budget   retryBudget
-	queue    queue
-	log      *zap.Logger // none before Start
-	monitor  *health.Monitor
-	relay    *relay.Group
+	name    string
+	set     atomic.Pointer[poolSettings]
+	table   *affinity.Table // empty without keys
+	budget  retryBudget
+	queue   queue
+	log     *zap.Logger // none before Start
+	monitor *health.Monitor
+	relay   *relay.Group
 
 	view atomic.Pointer[view]
 
@@ -105,9 +105,27 @@ type Pool struct {
 
 	keepLogs every
 
-	dialers    [families][]dialer // one a source address, or one for all
 	nextDialer atomic.Uint32
 }
+
+// poolSettings is what a pool is described by at one time, apart from its backends. It does not change; a session takes it
+// once.
+type poolSettings struct {
+	PoolOptions
+	identity identity
+	dialers  [families][]dialer // one a source address, or one for all
+}
+
+func newPoolSettings(o PoolOptions) *poolSettings {
+	s := &poolSettings{PoolOptions: o, dialers: newDialers(o)}
+	if s.keyed() {
+		s.identity = identity{sources: o.Keys, hasher: affinity.NewHasher(o.HashKey), v4Bits: o.IPv4Prefix, v6Bits: o.IPv6Prefix}
+	}
+	return s
+}
+
+// keyed reports whether the pool tells clients apart.
+func (s *poolSettings) keyed() bool { return len(s.Keys) > 0 }
 
 type logLevel = zapcore.Level
 
@@ -119,18 +137,14 @@ const (
 // NewPool makes a pool. It fails on options that cannot work, such as two backends of one name. Checks begin with Start.
 func NewPool(o PoolOptions) (*Pool, error) {
 	p := &Pool{
-		opts: o, budget: retryBudget{share: o.RetryBudget, now: time.Now}, dialers: newDialers(o), queue: queue{options: o.Queue},
+		name: o.Name, budget: retryBudget{share: o.RetryBudget, now: time.Now},
 		byName: make(map[string]*Backend), sources: make(map[string][]*Backend), wanted: make(map[string][]BackendOptions), log: zap.NewNop(),
 	}
+	p.set.Store(newPoolSettings(o))
 	p.view.Store(&view{roster: &roster{}})
-	if len(o.Keys) > 0 {
-		p.identity = identity{
-			sources: o.Keys, hasher: affinity.NewHasher(o.HashKey), v4Bits: o.IPv4Prefix, v6Bits: o.IPv6Prefix,
-		}
-		var err error
-		if p.table, err = affinity.New(affinity.Config{Capacity: o.Capacity, TTL: o.TTL, Now: time.Now}); err != nil {
-			return nil, fmt.Errorf("pool %q: %w", o.Name, err)
-		}
+	var err error
+	if p.table, err = affinity.New(affinity.Config{Capacity: o.Capacity, TTL: o.TTL, Now: time.Now}); err != nil {
+		return nil, fmt.Errorf("pool %q: %w", o.Name, err)
 	}
 	if _, err := p.SetMembers("", o.Backends); err != nil {
 		return nil, fmt.Errorf("pool %q: %w", o.Name, err)
@@ -152,11 +166,13 @@ func newPolicy(p Policy, members []balance.Member) (balance.Policy, error) {
 	return nil, fmt.Errorf("unknown policy %d", p)
 }
 
-// Runtime is what a pool works with once it runs.
+// Runtime is what pools and frontends work with once they run; it is the process's.
 type Runtime struct {
 	Log     *zap.Logger
 	Monitor *health.Monitor // nil: backends are not checked
-	Relay   *relay.Group    // where their tunnels are; nil: none is ever ended by the pool
+	Relay   *relay.Group    // where tunnels are; nil: none is ever ended by a pool
+	Slots   *Slots          // bound the sessions of all frontends; nil: nothing does
+	Sampler *SessionSampler // nil: all session lines are written
 }
 
 // Start begins to check backends. Close ends it.
@@ -165,7 +181,7 @@ func (p *Pool) Start(r Runtime) {
 	defer p.mu.Unlock()
 	p.log, p.monitor, p.relay = r.Log.Named("lb"), r.Monitor, r.Relay
 	for _, b := range p.view.Load().members {
-		p.watchLocked(b)
+		p.watchLocked(b, health.Unknown)
 	}
 }
 
@@ -194,7 +210,7 @@ func (p *Pool) Close() {
 }
 
 // Name returns the pool's name.
-func (p *Pool) Name() string { return p.opts.Name }
+func (p *Pool) Name() string { return p.name }
 
 // Backends returns the pool's backends, without those that have been removed; the slice must not be changed.
 func (p *Pool) Backends() []*Backend { return p.view.Load().members }
@@ -206,7 +222,7 @@ var ErrNoBackend = errors.New("the pool has no backend of this name")
 func (p *Pool) findLocked(name string) (*Backend, error) {
 	b := p.byName[name]
 	if b == nil || b.is(removed) {
-		return nil, fmt.Errorf("pool %q: backend %q: %w", p.opts.Name, name, ErrNoBackend)
+		return nil, fmt.Errorf("pool %q: backend %q: %w", p.name, name, ErrNoBackend)
 	}
 	return b, nil
 }

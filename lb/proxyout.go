@@ -11,11 +11,11 @@ import (
 
 // proxyHeader returns the PROXY protocol header for the backend, nil if the pool sends none.
 func (s *session) proxyHeader() ([]byte, error) {
-	if s.pool.opts.SendProxy == SendProxyOff {
+	if s.to.SendProxy == SendProxyOff {
 		return nil, nil
 	}
 	h := proxyproto.HeaderProxyFromAddrs(1, tcpAddr(s.source), tcpAddr(s.destination))
-	if s.pool.opts.SendProxy == SendProxyV2 {
+	if s.to.SendProxy == SendProxyV2 {
 		h.Version = 2
 		if err := h.SetTLVs(s.proxyTLVs()); err != nil {
 			return nil, fmt.Errorf("PROXY header: %w", err)

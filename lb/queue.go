@@ -20,7 +20,6 @@ type QueueOptions struct {
 // queue is where sessions wait, in order, while every backend that they might go to is at max_connections. When a slot
 // comes free the first in line has a turn to look; it takes the slot and passes the turn on, or nothing was there for it.
 type queue struct {
-	options QueueOptions
 	waiting atomic.Int32
 
 	mu   sync.Mutex
@@ -38,11 +37,11 @@ type place struct {
 	seen  uint64        // the news that it has looked at
 }
 
-// enter joins the line; nil: it is full.
-func (q *queue) enter() *place {
+// enter joins the line of at most size; nil: it is full.
+func (q *queue) enter(size int) *place {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.line) >= q.options.Size {
+	if len(q.line) >= size {
 		q.refused.Add(1)
 		return nil
 	}
@@ -121,23 +120,24 @@ func (s *session) find(k *pick) (choice, error) {
 	if out != waiting {
 		return c, asNobody(out)
 	}
-	q := &k.pool.queue
-	if q.options.Size == 0 {
+	q, o := &k.pool.queue, k.pool.set.Load().Queue
+	if o.Size == 0 {
 		return c, endWith(termination.NoBackend, answerNoBackend, errAllFull)
 	}
-	pl := q.enter()
+	pl := q.enter(o.Size)
 	if pl == nil {
 		return c, endWith(termination.QueueFull, answerNoBackend, errLineFull)
 	}
 	began := clock()
 	defer func() { s.queued += clock() - began }()
 	defer q.leave(pl)
-	return s.await(k, q, pl)
+	return s.await(k, pl, o.Timeout)
 }
 
-// await waits for the session's turn to look, and looks.
-func (s *session) await(k *pick, q *queue, pl *place) (choice, error) {
-	timeout := time.NewTimer(max(0, q.options.Timeout-s.queued))
+// await waits for the session's turn to look, and looks, for as long as limit.
+func (s *session) await(k *pick, pl *place, limit time.Duration) (choice, error) {
+	q := &k.pool.queue
+	timeout := time.NewTimer(max(0, limit-s.queued))
 	defer timeout.Stop()
 	k.turn = true
 	defer func() { k.turn = false }()

@@ -65,7 +65,7 @@ func (r *request) take(p []byte) int {
 // boundRequest lets the client's stream end with this request, if each is to be routed on its own. An Upgrade request has
 // no body; what follows it waits in the buffer for the backend's answer.
 func (s *session) boundRequest() error {
-	if !s.f.opts.Head.PerRequest {
+	if !s.set.Head.PerRequest {
 		return nil
 	}
 	head := &s.arrival.head

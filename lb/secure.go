@@ -15,7 +15,7 @@ import (
 
 // secure terminates TLS or peeks the ClientHello, and sets the client leg.
 func (s *session) secure() error {
-	switch s.f.opts.TLS {
+	switch s.set.TLS {
 	case TLSTerminate:
 		return s.terminate()
 	case TLSPassthrough:
@@ -30,9 +30,9 @@ func (s *session) secure() error {
 
 // terminate does the TLS handshake.
 func (s *session) terminate() error {
-	ctx, cancel := context.WithDeadline(s.ctx, s.by(s.f.opts.HandshakeTimeout))
+	ctx, cancel := context.WithDeadline(s.ctx, s.by(s.set.HandshakeTimeout))
 	defer cancel()
-	conn, err := s.f.opts.Terminator.Handshake(ctx, s.raw, s.arrival.buf)
+	conn, err := s.set.Terminator.Handshake(ctx, s.raw, s.arrival.buf)
 	if err != nil {
 		return s.handshakeFailed(err)
 	}
@@ -74,7 +74,7 @@ const maxServerName = 255
 
 // readClientHello peeks the server name and the protocols of a connection that is passed through.
 func (s *session) readClientHello() error {
-	if err := s.readBy(s.raw, s.by(s.f.opts.HandshakeTimeout)); err != nil {
+	if err := s.readBy(s.raw, s.by(s.set.HandshakeTimeout)); err != nil {
 		return err
 	}
 	for {

@@ -20,6 +20,8 @@ import (
 type session struct {
 	facts
 	f      *Frontend
+	set    *settings
+	to     *poolSettings   // of the pool, once that is known
 	raw    relay.Conn      // as accepted; closed through client once that is set
 	client relay.Leg       // the client leg: clear or TLS
 	tls    tlsterm.State   // zero without termination
@@ -77,7 +79,7 @@ func (s *session) returnArrival() {
 
 // newSession makes the session of an accepted connection. It owns c.
 func (f *Frontend) newSession(c relay.Conn) *session {
-	s := &session{f: f, facts: facts{id: nextSessionID(), start: clock()}, raw: c, arrival: arrivals.Get().(*arrival)}
+	s := &session{f: f, set: f.enlist(), facts: facts{id: nextSessionID(), start: clock()}, raw: c, arrival: arrivals.Get().(*arrival)}
 	s.ctx, s.cancel = context.WithCancelCause(f.ctx)
 	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		s.peer = plainAddrPort(a.AddrPort())
@@ -98,6 +100,7 @@ func plainAddrPort(a netip.AddrPort) netip.AddrPort {
 // over, or the session has ended.
 func (f *Frontend) handle(c relay.Conn) {
 	s := f.newSession(c)
+	defer s.set.arriving.Add(-1)
 	s.uninterrupt = context.AfterFunc(s.ctx, s.interrupt)
 	if err := s.arrive(); err != nil {
 		s.uninterrupt()
@@ -113,7 +116,7 @@ func (s *session) arrive() error {
 	if err := s.lookFor(); err != nil {
 		return err
 	}
-	w := watch(s.client, s.request, s.f.opts.Head.Limits.MaxBytes, s.cancel)
+	w := watch(s.client, s.request, s.set.Head.Limits.MaxBytes, s.cancel)
 	defer w.stop()
 	if err := s.reach(w); err != nil {
 		return err
@@ -200,10 +203,10 @@ func (s *session) refuse(e *ending) {
 // mayAnswer reports whether an answer of ours would be read as one: not behind the beginning of another, and not in
 // clear to a client that expects TLS.
 func (s *session) mayAnswer(c termination.Cause) bool {
-	if s.f.opts.Protocol != HTTP || s.downBytes > 0 {
+	if s.set.Protocol != HTTP || s.downBytes > 0 {
 		return false
 	}
-	return s.client != nil || s.f.opts.TLS == TLSOff || c == termination.PlainHTTPOnTLS
+	return s.client != nil || s.set.TLS == TLSOff || c == termination.PlainHTTPOnTLS
 }
 
 // age is the time since the session was accepted.
@@ -229,13 +232,13 @@ func (f *Frontend) finish(a *facts, r relay.Result) {
 		b.moved[1].Add(a.downBytes + r.Down)
 	}
 	f.logEnd(a, r)
-	f.leave()
+	f.depart()
 }
 
 // Ended is called by the relay when both legs of a tunnel are closed. See relay.Owner.
 func (f *Frontend) Ended(ref uint64, r relay.Result) {
 	var room [memoRoom]byte
-	a := unpack(f.memos.take(ref, room[:0]), f.pools)
+	a := unpack(f.memos.take(ref, room[:0]), f.pools.all())
 	a.release()
 	if errors.Is(r.Err, errBadBody) {
 		r.Cause = termination.ClientBadBody
@@ -249,7 +252,7 @@ func (f *Frontend) Ended(ref uint64, r relay.Result) {
 // Unanswered is what a client gets whose backend ended without a byte. See relay.Owner.
 func (f *Frontend) Unanswered(ref uint64, c termination.Cause) []byte {
 	var room [memoRoom]byte
-	a := unpack(f.memos.read(ref, room[:0]), f.pools)
+	a := unpack(f.memos.read(ref, room[:0]), f.pools.all())
 	return unanswered(c, a.head.headOnly)
 }
 

@@ -42,7 +42,7 @@ func (s *Session) Kill() { s.tunnel.Kill(termination.Killed) }
 // tunnels yet are not among them: they are a matter of seconds.
 func (f *Frontend) EachSession(filter *SessionFilter, do func(*Session) bool) {
 	tags := f.tagsOf(filter)
-	list := f.opts.Relay.Select(func(o relay.Owner, tag uint32) bool {
+	list := f.run.Relay.Select(func(o relay.Owner, tag uint32) bool {
 		return o == relay.Owner(f) && (tags == nil || tags[tag])
 	})
 	var room [memoRoom]byte
@@ -60,7 +60,10 @@ func (f *Frontend) tagsOf(filter *SessionFilter) map[uint32]bool {
 		return nil
 	}
 	tags := map[uint32]bool{}
-	for _, p := range f.pools {
+	for _, p := range f.pools.all() {
+		if p == nil {
+			continue
+		}
 		if filter.Pool != "" && p.Name() != filter.Pool {
 			continue
 		}
@@ -76,6 +79,7 @@ func (f *Frontend) tagsOf(filter *SessionFilter) map[uint32]bool {
 // view puts together what is known of a tunnel, in room's place. The tunnel may end at any moment, and what was kept for it
 // be another's: only if it is still there after the look does the look count.
 func (f *Frontend) view(t relay.Tunnel, room []byte) (*Session, bool) {
+	pools := f.pools.all() // before the look: a pool that a tunnel is of stays until the tunnel has ended
 	ref, ok := t.Ref()
 	if !ok {
 		return nil, false
@@ -85,9 +89,9 @@ func (f *Frontend) view(t relay.Tunnel, room []byte) (*Session, bool) {
 	if !ok {
 		return nil, false
 	}
-	a := unpack(kept, f.pools)
+	a := unpack(kept, pools)
 	s := &Session{
-		ID: a.id.String(), Listener: f.opts.Name, Client: a.source, Peer: a.peer, SNI: a.sni,
+		ID: a.id.String(), Listener: f.name, Client: a.source, Peer: a.peer, SNI: a.sni,
 		Host: a.head.host, Method: a.head.method, Path: a.head.path, Pool: a.pool.Name(), Affinity: a.hit,
 		Age: a.age(), Idle: stats.Idle, Up: a.upBytes + stats.Up, Down: a.downBytes + stats.Down, Engines: stats.Engines.String(), tunnel: t,
 	}

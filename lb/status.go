@@ -55,10 +55,8 @@ type BackendStatus struct {
 
 // Status returns what there is to see of the pool.
 func (p *Pool) Status() PoolStatus {
-	s := PoolStatus{Name: p.opts.Name, Queue: p.queue.status()}
-	if p.table != nil {
-		s.Affinity = p.table.Stats()
-	}
+	s := PoolStatus{Name: p.name, Queue: p.queue.status(), Affinity: p.table.Stats()}
+	s.Queue.Size = p.set.Load().Queue.Size
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	v := p.view.Load()
@@ -100,8 +98,8 @@ func (q *queue) status() QueueStatus {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := QueueStatus{
-		Waiting: len(q.line), Size: q.options.Size,
-		Served: q.served.Load(), Expired: q.expired.Load(), Refused: q.refused.Load(),
+		Waiting: len(q.line),
+		Served:  q.served.Load(), Expired: q.expired.Load(), Refused: q.refused.Load(),
 	}
 	if len(q.line) > 0 {
 		s.Longest = time.Since(q.line[0].since)

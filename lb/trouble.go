@@ -94,7 +94,7 @@ const sampleOf = 100
 
 // SessionSampler bounds the session lines of all frontends: up to a rate all are written, beyond it each hundredth.
 type SessionSampler struct {
-	rate   int64
+	rate   atomic.Int64 // lines a second
 	log    *zap.Logger
 	second atomic.Int64
 	lines  atomic.Int64 // in this second
@@ -103,26 +103,35 @@ type SessionSampler struct {
 
 // NewSessionSampler returns a sampler for so many lines a second; 0: all are written.
 func NewSessionSampler(rate int, log *zap.Logger) *SessionSampler {
-	return &SessionSampler{rate: int64(rate), log: log.Named("lb")}
+	s := &SessionSampler{log: log.Named("lb")}
+	s.SetRate(rate)
+	return s
 }
+
+// SetRate changes how many lines a second are written.
+func (s *SessionSampler) SetRate(rate int) { s.rate.Store(int64(rate)) }
 
 // take reports whether a line is to be written, and for how many it stands.
 func (s *SessionSampler) take() (of int, ok bool) {
-	if s == nil || s.rate == 0 {
+	if s == nil {
+		return 1, true
+	}
+	rate := s.rate.Load()
+	if rate == 0 {
 		return 1, true
 	}
 	now := int64(clock() / time.Second)
 	if old := s.second.Load(); old != now && s.second.CompareAndSwap(old, now) {
 		s.lines.Store(0)
 		if n := s.left.Swap(0); n > 0 {
-			s.log.Warn("session lines left out", zap.Uint64("count", n), zap.Int64("rate", s.rate))
+			s.log.Warn("session lines left out", zap.Uint64("count", n), zap.Int64("rate", rate))
 		}
 	}
 	n := s.lines.Add(1)
 	switch {
-	case n <= s.rate:
+	case n <= rate:
 		return 1, true
-	case (n-s.rate)%sampleOf == 0:
+	case (n-rate)%sampleOf == 0:
 		return sampleOf, true
 	}
 	s.left.Add(1)

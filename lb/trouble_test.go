@@ -19,7 +19,7 @@ import (
 func TestTroublesExplainThemselves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.DebugLevel)
-		f := NewFrontend(FrontendOptions{Name: "edge", Log: zap.New(core)}, nil)
+		f := NewFrontend(FrontendOptions{Name: "edge"}, nil, Runtime{Log: zap.New(core)})
 		end := func(c termination.Cause, err error) { f.explain(&facts{}, relay.Result{Cause: c, Err: err}) }
 		noCA := &tlsterm.HandshakeError{Reason: "alert:unknown_ca", Err: errors.New("remote error")}
 		for range 3 {

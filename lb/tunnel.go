@@ -17,7 +17,7 @@ import (
 // what came behind it. The PROXY header goes in front, in the same write.
 func (s *session) sendPrefix(w *early) error {
 	header := s.announce
-	if s.pool.opts.TLS != nil {
+	if s.to.TLS != nil {
 		header = nil // it went out before the handshake
 	}
 	s.announce = nil
@@ -37,7 +37,7 @@ func (s *session) sendPrefix(w *early) error {
 // writeUpstream writes within the connect timeout: a backend that accepts and never reads must not hold the
 // arrival. The deadline stays, for what is forwarded early; the relay begins without one.
 func (s *session) writeUpstream(b []byte) error {
-	if err := s.upstream.SetWriteDeadline(time.Now().Add(s.pool.opts.ConnectTimeout)); err != nil {
+	if err := s.upstream.SetWriteDeadline(time.Now().Add(s.to.ConnectTimeout)); err != nil {
 		return endWith(termination.BackendNoAnswer, answerBackendSilent, err)
 	}
 	if _, err := s.upstream.Write(b); err != nil {
@@ -56,7 +56,7 @@ func (s *session) forwardEarly(w *early) error {
 
 // holdsEarlyBytes reports whether what follows the head waits for the answer: with a head per request it belongs to
 // the tunnel if the backend agrees to one, and otherwise to a next request that must be routed on its own.
-func (s *session) holdsEarlyBytes() bool { return s.f.opts.Head.PerRequest && s.head.upgrade }
+func (s *session) holdsEarlyBytes() bool { return s.set.Head.PerRequest && s.head.upgrade }
 
 // prefix returns the request head, rewritten where the configuration asks for it, and the bytes behind it that may
 // go out now.
@@ -67,11 +67,11 @@ func (s *session) prefix() []byte {
 	}
 	head := &s.arrival.head
 	var r rewrite
-	if o := &s.f.opts.Head; o.Forwarded != ForwardedOff {
+	if o := &s.set.Head; o.Forwarded != ForwardedOff {
 		keep := !o.DropSpoofed || (s.source.IsValid() && o.ForwardedTrusted.Contains(s.source.Addr()))
 		r.forward(head, o.Forwarded, s.clientFacts(), keep)
 	}
-	if s.f.opts.Head.PerRequest {
+	if s.set.Head.PerRequest {
 		if s.head.upgrade {
 			r.askForUpgrade(head)
 		} else {
@@ -87,7 +87,7 @@ func (s *session) prefix() []byte {
 // clientFacts is what forwarding headers say about the client.
 func (s *session) clientFacts() client {
 	proto := "http"
-	if s.f.opts.TLS == TLSTerminate {
+	if s.set.TLS == TLSTerminate {
 		proto = "https"
 	}
 	return client{addr: s.source.Addr(), proto: proto, host: string(s.arrival.head.HostPort())}
@@ -97,7 +97,7 @@ func (s *session) clientFacts() client {
 // upgraded tunnel; the wait has an absolute deadline.
 func (s *session) awaitAnswer() error {
 	if s.answerBy.IsZero() {
-		s.answerBy = time.Now().Add(s.pool.opts.AnswerTimeout) // for all that are asked
+		s.answerBy = time.Now().Add(s.to.AnswerTimeout) // for all that are asked
 	}
 	for _, d := range []func(time.Time) error{s.upstream.SetReadDeadline, s.upstream.SetWriteDeadline, s.client.SetWriteDeadline} {
 		if err := d(s.answerBy); err != nil {
@@ -125,7 +125,7 @@ func (s *session) judgeAnswer(err error, clientEnded bool, took time.Duration) {
 	var e *ending
 	switch {
 	case errors.As(err, &e) && (e.cause.Side() != termination.Backend || clientEnded && e.cause == termination.BackendNoAnswer ||
-		e.cause == termination.BackendSlowAnswer && took < s.pool.opts.AnswerTimeout/2):
+		e.cause == termination.BackendSlowAnswer && took < s.to.AnswerTimeout/2):
 		s.pool.undecided(s.backend)
 	case err != nil:
 		s.pool.answered(s.backend, false, err)
@@ -215,7 +215,7 @@ func (s *session) adopt() error {
 	f := s.f
 	spec := relay.Spec{
 		Client: s.client, Upstream: s.upstream, UpDone: s.upDone, Mute: s.hasHead && s.downBytes == 0,
-		IdleTimeout: f.opts.IdleTimeout, FinTimeout: f.opts.FinTimeout, MaxAge: f.maxAge(), Owner: f,
+		IdleTimeout: s.set.IdleTimeout, FinTimeout: s.set.FinTimeout, MaxAge: s.set.maxAge(), Owner: f,
 	}
 	if s.request != nil {
 		spec.Bound = s.request
@@ -225,9 +225,9 @@ func (s *session) adopt() error {
 	s.key, s.pinned = s.choice.pin.Part()
 	var room [memoRoom]byte
 	spec.Tag = s.backend.tag
-	spec.Ref = f.memos.keep(s.pack(room[:0], f.pools))
+	spec.Ref = f.memos.keep(s.pack(room[:0], f.pools.all()))
 	s.cancel(errAdopted) // a tunnel needs no place among the arrivals that a shutdown interrupts
-	t := f.opts.Relay.Adopt(spec)
+	t := f.run.Relay.Adopt(spec)
 	if f.ctx.Err() != nil { // the grace ended while the tunnel was made
 		t.Kill(termination.Shutdown)
 	}

@@ -26,18 +26,20 @@ var errNoKeys = errors.New("the pool has no affinity.keys, so no client belongs 
 
 // KeyOf returns the key of an identity: the value of a cookie, header, query parameter, path segment or server name.
 func (p *Pool) KeyOf(value string) (affinity.Key, error) {
-	if p.table == nil {
+	set := p.set.Load()
+	if !set.keyed() {
 		return affinity.Key{}, errNoKeys
 	}
-	return p.identity.hasher.Sum([]byte(value)), nil
+	return set.identity.hasher.Sum([]byte(value)), nil
 }
 
 // KeyOfAddr returns the key of a client's address.
 func (p *Pool) KeyOfAddr(a netip.Addr) (affinity.Key, error) {
-	if p.table == nil {
+	set := p.set.Load()
+	if !set.keyed() {
 		return affinity.Key{}, errNoKeys
 	}
-	return p.identity.hasher.Addr(a, p.identity.v4Bits, p.identity.v6Bits), nil
+	return set.identity.hasher.Addr(a, set.identity.v4Bits, set.identity.v6Bits), nil
 }
 
 // Where returns where a key's next session would go. It reserves nothing and changes nothing; with least_conn and

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,6 +75,21 @@ func (c *Client) Reload() error {
 	}
 	c.current.Store(c.newState(m))
 	return nil
+}
+
+// Become takes over what next has loaded, which was described in the same way; next must not be used any more. Sessions are
+// forgotten only if a file has changed. False: they are described differently, and nothing has happened.
+func (c *Client) Become(next *Client) bool {
+	if !reflect.DeepEqual(c.options, next.options) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.files.sameAs(next.files) {
+		c.files = next.files
+		c.current.Store(c.newState(next.current.Load().material))
+	}
+	return true
 }
 
 // Watch reloads what changes on disk until ctx ends, and returns its error; see Terminator.Watch. A Client without

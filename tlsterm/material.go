@@ -119,6 +119,11 @@ func (s sources) paths() []string {
 	return out
 }
 
+// sameAs reports whether what was read last from the files is the same as another's.
+func (s sources) sameAs(other sources) bool {
+	return slices.EqualFunc(s, other, func(a, b *source) bool { return a.seen == b.seen })
+}
+
 func (s sources) pairs() int {
 	n := 0
 	for _, src := range s {

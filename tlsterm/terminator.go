@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,9 +39,10 @@ type Options struct {
 
 // Terminator does the server side of handshakes. Safe for concurrent use.
 type Terminator struct {
-	options Options
-	now     func() time.Time
-	watch   filewatch.Settings
+	options  Options // under mu, once others can see it
+	noDetach bool
+	now      func() time.Time
+	watch    filewatch.Settings
 
 	// config owns the ticket keys, which crypto/tls makes and rotates, so it lives as long as one policy for client
 	// certificates does: a new certificate is found through current and ends no session, a new CA file gets a new
@@ -66,7 +68,7 @@ func New(o Options) (*Terminator, error) {
 	if len(o.Certificates) == 0 {
 		return nil, errors.New("no certificate is configured")
 	}
-	t := &Terminator{options: o, now: time.Now, watch: filewatch.Default, files: newSources(o.Certificates, o.ClientCA)}
+	t := &Terminator{options: o, noDetach: o.NoDetach, now: time.Now, watch: filewatch.Default, files: newSources(o.Certificates, o.ClientCA)}
 	if err := t.Reload(); err != nil {
 		return nil, err
 	}
@@ -96,11 +98,35 @@ func (t *Terminator) Reload() error {
 	return nil
 }
 
+// Become takes over what next is made of: its options, its files, and what was loaded from them. Next must not be used any
+// more. Clients resume sessions that they had from t, unless the client CA file has changed or there are no tickets any
+// more. Whether connections are detached stays as it was. A Watch that runs goes on with the files of before: it is to be
+// begun anew.
+func (t *Terminator) Become(next *Terminator) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o := next.options
+	changed := o.MinVersion != t.options.MinVersion || o.SessionTickets != t.options.SessionTickets || !slices.Equal(o.ALPN, t.options.ALPN)
+	t.options, t.files = o, next.files
+	m := next.current.Load()
+	old := t.current.Load()
+	if changed && old.ca.sameAs(m.ca) {
+		c := t.config.Load().Clone() // with its ticket keys
+		c.MinVersion, c.NextProtos, c.SessionTicketsDisabled = o.MinVersion, o.ALPN, !o.SessionTickets
+		c.GetConfigForClient = newClones(c).configFor
+		t.config.Store(c)
+	}
+	t.installLocked(m)
+}
+
 // Watch reloads what changes on disk until ctx ends, and returns its error. A certificate with its key, and the client
 // CA file, are taken over each on its own: a bad one stays as it was until it is good. It needs no call of Reload and
 // does not mind one. report is called from the goroutine of Watch.
 func (t *Terminator) Watch(ctx context.Context, report func(Event)) error {
-	return watchFiles(ctx, t.watch, t.files.paths(), t.refresh, report)
+	t.mu.Lock()
+	paths := t.files.paths()
+	t.mu.Unlock()
+	return watchFiles(ctx, t.watch, paths, t.refresh, report)
 }
 
 func (t *Terminator) refresh() []Event {
@@ -172,7 +198,7 @@ func (t *Terminator) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 func (t *Terminator) Handshake(ctx context.Context, raw net.Conn, prefix []byte) (*Conn, error) {
 	c := &Conn{raw: raw}
 	var seen *witness
-	if c.reason = standing(t.options.NoDetach); c.reason == Detached {
+	if c.reason = standing(t.noDetach); c.reason == Detached {
 		seen = newWitness(asServer)
 	}
 	w := newWire(raw, prefix, seen)

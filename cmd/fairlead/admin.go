@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -119,7 +120,25 @@ func (r *remote) call(ctx context.Context, method, path string, body, out any) e
 		return failed(fmt.Errorf("ask the process at %s: %w; is it running, with an admin section in its configuration?", address, rootOf(err)))
 	}
 	defer func() { _ = answer.Body.Close() }()
-	return failed(decodeAnswer(answer, out))
+	err = decodeAnswer(answer, out)
+	var mistake refusal
+	if errors.As(err, &mistake) {
+		return mistake
+	}
+	return failed(err)
+}
+
+// refusal is what a process finds wrong with its configuration file, in the words of `fairlead check`.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// placed is a mistake that begins with its place in a file, for editors.
+var placed = regexp.MustCompile(`^[^\n]+:\d+:\d+: `)
+
+// isPlaced reports whether all of it are such mistakes.
+func (r refusal) isPlaced() bool {
+	return placed.MatchString(string(r))
 }
 
 // rootOf takes the URL, which means nothing here, off an error of package http.
@@ -153,6 +172,9 @@ func decodeAnswer(answer *http.Response, out any) error {
 		var p admin.Problem
 		if json.Unmarshal(data, &p) != nil || p.Error == "" {
 			return fmt.Errorf("the process answered %s", answer.Status)
+		}
+		if answer.StatusCode == http.StatusUnprocessableEntity {
+			return refusal(p.Error)
 		}
 		return errors.New(p.Error)
 	}

@@ -16,7 +16,7 @@ import (
 func newAdminCommands() []*cobra.Command {
 	return []*cobra.Command{
 		newStatus(), newListeners(), newPools(), newBackends(), newSessions(), newWhere(), newConfig(), newCertificates(),
-		newDrain(), newEnable(), newDisable(), newWeight(), newKill(), newLogLevel(),
+		newDrain(), newEnable(), newDisable(), newWeight(), newKill(), newReload(), newLogLevel(),
 	}
 }
 
@@ -35,6 +35,12 @@ func newStatus() *cobra.Command {
 		row(w, "backends", fmt.Sprintf("%d, %d eligible", s.Backends, s.Eligible))
 		if len(s.Panic) > 0 {
 			row(w, "panic", strings.Join(s.Panic, ", "))
+		}
+		switch {
+		case s.ReloadFailed:
+			row(w, "reloads", fmt.Sprintf("%d; the last one failed: the file is not what is in force", s.Reloads))
+		case s.ReloadedAt != nil:
+			row(w, "reloads", fmt.Sprintf("%d, the last one %s ago", s.Reloads, time.Since(*s.ReloadedAt).Round(time.Second)))
 		}
 	})
 }

@@ -45,8 +45,11 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		return statusOK
 	}
 	var mistakes config.Errors
+	var refused refusal
 	if errors.As(err, &mistakes) {
 		_, _ = fmt.Fprintln(stderr, mistakes) // each line begins with its place, for editors
+	} else if errors.As(err, &refused) && refused.isPlaced() {
+		_, _ = fmt.Fprintln(stderr, refused)
 	} else {
 		_, _ = fmt.Fprintln(stderr, "fairlead:", strings.TrimSpace(err.Error()))
 	}

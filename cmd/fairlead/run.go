@@ -18,7 +18,8 @@ func newRun() *cobra.Command {
 		Use:   "run -c FILE",
 		Short: "Balance connections as FILE describes, until SIGTERM or SIGINT",
 		Long: "Balance connections as FILE describes. SIGTERM or SIGINT stops accepting, lets open sessions end within\n" +
-			"shutdown.grace and closes the rest; a second one ends the process at once.",
+			"shutdown.grace and closes the rest; a second one ends the process at once. SIGHUP puts the file in force as it\n" +
+			"is then, as `fairlead reload` does, and SIGUSR1 opens log.file anew.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return run(cmd, file) },
 	}
@@ -46,11 +47,12 @@ func run(cmd *cobra.Command, file string) error {
 	}
 	go queue.drain()
 	defer queue.close()
-	d, err := daemon.New(c, log, daemon.WithVersion(thisBuild().Version), daemon.WithLevel(level), daemon.WithReady(func() { tellSystemd(systemd.SdNotifyReady) }))
+	d, err := daemon.New(c, log, daemon.WithVersion(thisBuild().Version), daemon.WithLevel(level), daemon.WithFile(file),
+		daemon.WithReady(func() { tellSystemd(systemd.SdNotifyReady) }), daemon.WithReloading(tellReloading))
 	if err != nil {
 		return failed(err)
 	}
-	go explainHangups(ctx, hangups, log)
+	go reloadOnHangup(ctx, hangups, d)
 	go reopenOnDemand(ctx, demands, logTo, log)
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

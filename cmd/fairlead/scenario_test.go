@@ -19,6 +19,7 @@ import (
 // edge is a running `fairlead run`.
 type edge struct {
 	*companion
+	file      string              // of the configuration
 	addresses map[string][]string // by listener
 	stopped   bool
 }
@@ -45,7 +46,7 @@ func startEdge(t *testing.T, settings string, wrap ...string) *edge {
 		t.Fatal(err)
 	}
 	argv := slices.Concat(wrap, []string{program(t), "run", "-c", file})
-	e := &edge{companion: accompany(t, exec.Command(argv[0], argv[1:]...)), addresses: map[string][]string{}}
+	e := &edge{companion: accompany(t, exec.Command(argv[0], argv[1:]...)), file: file, addresses: map[string][]string{}}
 	t.Cleanup(func() { e.stop(t) })
 	e.awaitListeners(t, c)
 	return e

@@ -6,7 +6,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"go.uber.org/zap"
+	"fairlead/config"
 )
 
 // lifetime gives a context that ends at the first SIGTERM or SIGINT. A second one ends the process at once, with status
@@ -54,8 +54,8 @@ func statusOf(s os.Signal) int {
 	return statusFailed
 }
 
-// catchHangups takes SIGHUP for as long as the process lives: its default action would end every session of a user who
-// expects a reload, or closes a terminal.
+// catchHangups takes SIGHUP for as long as the process lives, also before it can reload: its default action would end every
+// session of a user who expects that, or closes a terminal.
 func catchHangups() <-chan os.Signal {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -69,14 +69,19 @@ func catchReopens() <-chan os.Signal {
 	return demands
 }
 
-// explainHangups writes a line for each SIGHUP until ctx ends.
-func explainHangups(ctx context.Context, hangups <-chan os.Signal, log *zap.Logger) {
+// reloads puts its configuration file in force.
+type reloads interface {
+	Reload(ctx context.Context, dryRun bool) ([]config.Change, error)
+}
+
+// reloadOnHangup reloads at each SIGHUP until ctx ends. Those that come meanwhile are one.
+func reloadOnHangup(ctx context.Context, hangups <-chan os.Signal, d reloads) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hangups:
-			log.Warn("SIGHUP: this version does not reload its configuration; certificate files are picked up as they change")
+			_, _ = d.Reload(ctx, false) // it says in the log what came of it
 		}
 	}
 }

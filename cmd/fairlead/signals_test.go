@@ -135,7 +135,7 @@ func TestHangupEndsNothing(t *testing.T) {
 	p, address := startRun(t, "1h")
 	conn := openSession(t, address)
 	p.signal(t, syscall.SIGHUP)
-	p.stderr.await(t, "does not reload")
+	p.stderr.await(t, `"configuration reloaded"`)
 	p.signal(t, syscall.SIGTERM)
 	p.stderr.await(t, `"shutting down"`)
 	p.signal(t, syscall.SIGHUP)

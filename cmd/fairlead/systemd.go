@@ -2,14 +2,28 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
+
+	"fairlead/lb/sys"
 )
 
 // tellSystemd tells the service manager how this process is (sd_notify(3)); nobody hears it where there is none.
 func tellSystemd(state string) { _, _ = systemd.SdNotify(false, state) }
+
+// tellReloading says that the process reads its configuration again, and returns what is to be called when it has: so that
+// `systemctl reload` returns when the reload is over, not when it was asked for (sd_notify(3), Type=notify-reload).
+func tellReloading() (done func()) {
+	state := systemd.SdNotifyReloading
+	if now, err := sys.Monotonic(); err == nil {
+		state += fmt.Sprintf("\nMONOTONIC_USEC=%d", now.Microseconds())
+	}
+	tellSystemd(state)
+	return func() { tellSystemd(systemd.SdNotifyReady) }
+}
 
 // tellEnding says that the process is about to end, when ctx ends.
 func tellEnding(ctx context.Context) {

@@ -16,6 +16,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -59,6 +60,10 @@ type Options struct {
 	// Level is the log's, if LevelChanges.
 	Level        zap.AtomicLevel
 	LevelChanges bool
+	// Reload puts the file in force, or with dryRun only says what would change; nil: there is no file.
+	Reload func(ctx context.Context, dryRun bool) ([]ReloadChange, error)
+	// ReloadStatus is how that has gone; nil: nothing is said of it.
+	ReloadStatus func() ReloadStatus
 }
 
 // Bounds of what a client may do.
@@ -75,15 +80,19 @@ const (
 type Server struct {
 	options Options
 	log     *zap.Logger
-	http    []*http.Server
 	serving sync.WaitGroup
-	ctx     context.Context // of orders that take time
-	cancel  context.CancelFunc
+	token   atomic.Pointer[[sha256.Size]byte] // its digest, for listeners that ask for one
+
+	mu   sync.Mutex
+	http map[net.Listener]*http.Server
+
+	ctx    context.Context // of orders that take time
+	cancel context.CancelFunc
 }
 
 // New returns a server that listens nowhere yet.
 func New(o Options) *Server {
-	s := &Server{options: o, log: o.Log.Named("admin")}
+	s := &Server{options: o, log: o.Log.Named("admin"), http: make(map[net.Listener]*http.Server)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -101,10 +110,13 @@ func (s *Server) ServeUnix(l net.Listener) error {
 	return nil
 }
 
-// ServeTCP answers on a loopback listener, which it owns, until Close: whoever sends the token.
-func (s *Server) ServeTCP(l net.Listener, token string) {
+// ServeTCP answers on a loopback listener, which it owns, until Close: whoever sends the token, see SetToken.
+func (s *Server) ServeTCP(l net.Listener) { s.serve(l, s.allowToken) }
+
+// SetToken says what is to be sent from now on. Without a token nobody gets in.
+func (s *Server) SetToken(token string) {
 	digest := sha256.Sum256([]byte(token))
-	s.serve(l, func(next http.Handler) http.Handler { return allowToken(next, digest) })
+	s.token.Store(&digest)
 }
 
 // peerKey is the context's key of the user at the other end.
@@ -122,7 +134,9 @@ func (s *Server) serve(l net.Listener, guard func(http.Handler) http.Handler) {
 			return ctx
 		},
 	}
-	s.http = append(s.http, h)
+	s.mu.Lock()
+	s.http[l] = h
+	s.mu.Unlock()
 	s.serving.Add(1)
 	go s.run(h, l)
 }
@@ -130,22 +144,42 @@ func (s *Server) serve(l net.Listener, guard func(http.Handler) http.Handler) {
 // run ends with Close.
 func (s *Server) run(h *http.Server, l net.Listener) {
 	defer s.serving.Done()
-	if err := h.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+	if err := h.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		s.log.Error("the admin API is not served any more", zap.Stringer("address", l.Addr()), zap.Error(err))
 	}
+}
+
+// Leave closes a listener. The answers that are under way there go out, for as long as a last request may take: one of them
+// may be to the order that brought this about.
+func (s *Server) Leave(l net.Listener) {
+	s.mu.Lock()
+	h := s.http[l]
+	delete(s.http, l)
+	s.mu.Unlock()
+	if h == nil {
+		return
+	}
+	_ = l.Close() // at once, before anybody else may want the address
+	s.serving.Go(func() { s.end(h) })
 }
 
 // Close lets answers that are under way go out, and ends everything.
 func (s *Server) Close() {
 	s.cancel()
+	s.mu.Lock()
+	for _, h := range s.http {
+		s.serving.Go(func() { s.end(h) })
+	}
+	s.mu.Unlock()
+	s.serving.Wait()
+}
+
+func (s *Server) end(h *http.Server) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastRequests)
 	defer cancel()
-	for _, h := range s.http {
-		if h.Shutdown(ctx) != nil {
-			_ = h.Close()
-		}
+	if h.Shutdown(ctx) != nil {
+		_ = h.Close()
 	}
-	s.serving.Wait()
 }
 
 // allowUser lets in who runs this process, and root.
@@ -163,7 +197,7 @@ func allowUser(next http.Handler) http.Handler {
 
 // allowToken lets in who knows the token. A page in somebody's browser must not get in by a name that it has made lead to
 // this machine, nor by a token that the browser adds by itself: Host is loopback, and Origin is not somebody else's.
-func allowToken(next http.Handler, digest [sha256.Size]byte) http.Handler {
+func (s *Server) allowToken(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isLoopback(r.Host) {
 			fail(w, http.StatusMisdirectedRequest, "the Host header is not a loopback address")
@@ -176,8 +210,8 @@ func allowToken(next http.Handler, digest [sha256.Size]byte) http.Handler {
 			}
 		}
 		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		got := sha256.Sum256([]byte(token))
-		if !ok || subtle.ConstantTimeCompare(got[:], digest[:]) != 1 {
+		got, want := sha256.Sum256([]byte(token)), s.token.Load()
+		if !ok || want == nil || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			fail(w, http.StatusUnauthorized, `the token is missing or wrong; send "Authorization: Bearer TOKEN" (admin.token_file)`)
 			return

@@ -30,6 +30,10 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 			v.Panic = append(v.Panic, st.Name)
 		}
 	}
+	if s.options.ReloadStatus != nil {
+		r := s.options.ReloadStatus()
+		v.Reloads, v.ReloadFailed, v.ReloadedAt = r.Count, r.Failed, moment(r.At)
+	}
 	answer(w, http.StatusOK, v)
 }
 

@@ -31,7 +31,10 @@ func metric(name, help string, labels ...string) *prometheus.Desc {
 
 // What there is, in the order of docs/metrics.md.
 var (
-	metricBuild = metric("build_info", "Always 1; the version is a label.", labelVersion)
+	metricBuild        = metric("build_info", "Always 1; the version is a label.", labelVersion)
+	metricReloads      = metric("config_reloads_total", "Reloads of the configuration.", labelResult)
+	metricReloadGood   = metric("config_last_reload_successful", "1 unless the last reload failed.")
+	metricReloadedTime = metric("config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded, as a Unix time.")
 
 	metricConnections = metric("connections_total", "Connections accepted.", labelListener)
 	metricSessions    = metric("sessions", "Sessions, arrivals and tunnels.", labelListener)

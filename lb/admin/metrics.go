@@ -32,6 +32,7 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	e := c.server.options.Edge
 	g := gatherer{out}
 	g.gauge(metricBuild, 1, c.server.options.Version)
+	c.reloads(g)
 	for _, f := range e.Frontends() {
 		g.listener(f)
 	}
@@ -152,4 +153,20 @@ func (g gatherer) backend(pool string, b lb.BackendStatus) {
 		g.counter(metricChecks, b.Check.Failures, pool, b.Name, "failed")
 		g.gauge(metricCheckTook, b.Check.LastTook.Seconds(), pool, b.Name)
 	}
+}
+
+// reloads tells how reloading has gone.
+func (c collector) reloads(g gatherer) {
+	o := &c.server.options
+	if o.ReloadStatus == nil {
+		return
+	}
+	r, at := o.ReloadStatus(), o.Started
+	if !r.At.IsZero() {
+		at = r.At
+	}
+	g.counter(metricReloads, r.Count, "done")
+	g.counter(metricReloads, r.Failures, "failed")
+	g.gauge(metricReloadGood, truth(!r.Failed))
+	g.gauge(metricReloadedTime, float64(at.Unix()))
 }

@@ -42,6 +42,7 @@ func table() []route {
 		{"POST", "/v1/pools/{pool}/backends/{backend}/{verb}", "Drain, enable, disable a backend, or change its weight", nil, order{}, nothing{}, (*Server).tellBackend},
 		{"POST", "/v1/listeners/{listener}/{verb}", "Drain or enable a listener", nil, order{}, nothing{}, (*Server).tellListener},
 		{"POST", "/v1/sessions/kill", "End open tunnels, the longest idle first", nil, killOrder{}, Killed{}, (*Server).kill},
+		{"POST", "/v1/reload", "Put the configuration file in force, or say what that would change", nil, reloadOrder{}, Reload{}, (*Server).reload},
 		{"POST", "/v1/log-level", "Change the least level that is logged", nil, LogLevel{}, LogLevel{}, (*Server).setLogLevel},
 	}
 }

@@ -53,6 +53,10 @@ type Status struct {
 	Eligible  int       `json:"eligible"`
 	Waiting   int       `json:"waiting"` // for a slot of any pool
 	Panic     []string  `json:"panic,omitempty"`
+
+	Reloads      uint64     `json:"reloads"`                 // of the configuration, that were carried out
+	ReloadFailed bool       `json:"reload_failed,omitempty"` // the last one was not: the file has a mistake
+	ReloadedAt   *time.Time `json:"reloaded_at,omitempty"`
 }
 
 // Listener is an element of GET /v1/listeners.

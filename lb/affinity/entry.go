@@ -103,7 +103,7 @@ func (s *shard) giveBackLocked(e *entry, tunnel bool) {
 	}
 	m := e.before
 	if e.used {
-		m = memory{expires: later(e.closed, int64(s.table.ttl)), backend: e.backend}
+		m = memory{expires: later(e.closed, int64(s.ttl)), backend: e.backend}
 	}
 	if m.live(now) {
 		s.settleLocked(e, newer, m, now)

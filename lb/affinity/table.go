@@ -67,7 +67,6 @@ const (
 type Table struct {
 	now   func() time.Time
 	start time.Time
-	ttl   time.Duration
 
 	shards []shard
 }
@@ -83,30 +82,54 @@ func New(c Config) (*Table, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	remembers := c.Capacity > 0 && c.TTL > 0
 	count := maxShards
-	for remembers && count > 1 && c.Capacity/count < minShard {
+	for c.Capacity > 0 && c.TTL > 0 && count > 1 && c.Capacity/count < minShard {
 		count /= 2
 	}
-	t := &Table{now: c.Now, start: c.Now(), ttl: c.TTL, shards: make([]shard, count)}
+	t := &Table{now: c.Now, start: c.Now(), shards: make([]shard, count)}
 	for i := range t.shards {
-		s := &t.shards[i]
-		s.table = t
-		s.pins = make(map[Key]*entry)
-		if !remembers {
-			continue
-		}
-		size := c.Capacity / count
-		if i < c.Capacity%count {
+		t.shards[i].table = t
+		t.shards[i].pins = make(map[Key]*entry)
+	}
+	return t, t.Resize(c.Capacity, c.TTL)
+}
+
+// Resize changes capacity and TTL while the table is in use. Keys that are remembered keep their expiry; those that close from
+// now on have the new one. A smaller table forgets the oldest keys of each shard, and with a capacity or a TTL of 0 all that
+// have no session. There are as many shards as before: a table that was made small spreads what it has grown to over few.
+func (t *Table) Resize(capacity int, ttl time.Duration) error {
+	if capacity < 0 || ttl < 0 {
+		return fmt.Errorf("affinity: capacity %d and ttl %v must not be negative", capacity, ttl)
+	}
+	count := len(t.shards)
+	for i := range t.shards {
+		size := capacity / count
+		if i < capacity%count {
 			size++
 		}
-		lru, err := simplelru.NewLRU[Key, memory](size, nil)
-		if err != nil {
-			return nil, fmt.Errorf("affinity: %w", err)
+		if err := t.shards[i].resize(size, ttl); err != nil {
+			return fmt.Errorf("affinity: %w", err)
 		}
-		s.memories = lru
 	}
-	return t, nil
+	return nil
+}
+
+// resize is Table.Resize for a shard's share.
+func (s *shard) resize(size int, ttl time.Duration) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ttl = ttl
+	switch {
+	case size == 0 || ttl == 0:
+		s.memories = nil
+	case s.memories == nil:
+		s.memories, err = simplelru.NewLRU[Key, memory](size, nil)
+	default:
+		if evicted := s.memories.Resize(size); evicted > 0 {
+			s.counts.Evictions += uint64(evicted)
+		}
+	}
+	return err
 }
 
 // Acquire finds or places a key's backend and takes a reference to it, in this order: a backend where the key has a
@@ -222,7 +245,8 @@ type shard struct {
 	table *Table
 
 	mu       sync.Mutex
-	pins     map[Key]*entry              // the latest of the key's entries
+	pins     map[Key]*entry // the latest of the key's entries
+	ttl      time.Duration
 	memories *simplelru.LRU[Key, memory] // nil if the table remembers nothing
 	counts   Stats                       // without Pins and Remembered
 

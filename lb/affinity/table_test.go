@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -543,4 +544,57 @@ func TestFirstConnectionsLandTogether(t *testing.T) {
 		}
 	}
 	audit(t, table, 0)
+}
+
+// TestResize while keys are pinned and remembered.
+func TestResize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table, err := New(Config{Capacity: 0, TTL: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		remember := func(n int) {
+			for i := range n {
+				p, _, _ := table.Acquire(keyOf(i), always, toFirst)
+				p.Release()
+			}
+		}
+		pinned, _, _ := table.Acquire(keyOf(1_000_000), always, toFirst)
+		remember(100)
+		if s := table.Stats(); s.Remembered != 0 || s.Pins != 1 {
+			t.Errorf("without capacity: %+v", s)
+		}
+		resize := func(capacity int, ttl time.Duration) {
+			t.Helper()
+			if err := table.Resize(capacity, ttl); err != nil {
+				t.Fatal(err)
+			}
+		}
+		resize(100_000, time.Hour)
+		remember(1000)
+		time.Sleep(30 * time.Minute)
+		resize(100_000, time.Minute) // what is remembered keeps its expiry
+		if s := table.Stats(); s.Remembered != 1000 {
+			t.Errorf("%+v", s)
+		}
+		if _, hit, _ := table.Acquire(keyOf(7), always, toFirst); hit != Remembered {
+			t.Errorf("%v", hit)
+		}
+		pinned.Release()
+		time.Sleep(2 * time.Minute)
+		if _, hit, _ := table.Acquire(keyOf(1_000_000), always, toFirst); hit != Placed {
+			t.Errorf("%v after the new ttl", hit)
+		}
+		resize(64, time.Hour) // one a shard
+		if s := table.Stats(); s.Remembered > 64 || s.Evictions < 900 || s.Pins != 2 {
+			t.Errorf("%+v", s)
+		}
+		resize(64, 0)
+		if s := table.Stats(); s.Remembered != 0 || s.Pins != 2 {
+			t.Errorf("%+v", s)
+		}
+		if table.Resize(-1, 0) == nil || table.Resize(1, -1) == nil {
+			t.Error("no error")
+		}
+	})
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -50,73 +49,108 @@ func buildAdmin(c *config.Admin) (adminPlan, error) {
 	return p, nil
 }
 
-// adminListeners are bound and not served yet.
+// adminListeners are bound.
 type adminListeners struct {
-	unix, tcp []net.Listener
+	unix, tcp adminListener
 	token     string
 }
 
-// bind opens the listeners, or none.
-func (p *adminPlan) bind() (adminListeners, error) {
-	l := adminListeners{token: p.token}
-	var err error
-	if p.unix != "" {
-		if l.unix, err = sys.Listen(context.Background(), p.unix, sys.ListenOptions{Shards: 1}); err != nil {
-			return l, err
+// adminListener is one of them; nil: there is none.
+type adminListener struct {
+	address string
+	net.Listener
+}
+
+// listeners returns those that there are.
+func (l *adminListeners) listeners() []net.Listener {
+	var out []net.Listener
+	for _, one := range []net.Listener{l.unix.Listener, l.tcp.Listener} {
+		if one != nil {
+			out = append(out, one)
 		}
 	}
-	if p.tcp != "" {
-		if l.tcp, err = sys.Listen(context.Background(), p.tcp, sys.ListenOptions{Shards: 1}); err != nil {
-			l.close()
-			return adminListeners{}, err
-		}
-	}
-	return l, nil
+	return out
 }
 
 func (l *adminListeners) close() {
-	for _, one := range append(l.unix, l.tcp...) {
+	for _, one := range l.listeners() {
 		_ = one.Close()
 	}
 }
 
-// serveAdmin begins to serve the admin API. The function that it returns ends that.
-func (d *Daemon) serveAdmin() (stop func(), err error) {
-	if len(d.adminOn.unix)+len(d.adminOn.tcp) == 0 {
-		return func() {}, nil
+// adminStage is another set of listeners, some of them those that there are.
+type adminStage struct {
+	next        adminListeners
+	fresh, gone []net.Listener
+}
+
+// bind opens the listeners that there are not yet, or none.
+func (p *adminPlan) bind(was adminListeners) (s adminStage, err error) {
+	s.next.token = p.token
+	for _, one := range []struct {
+		address string
+		was     adminListener
+		next    *adminListener
+	}{{p.unix, was.unix, &s.next.unix}, {p.tcp, was.tcp, &s.next.tcp}} {
+		if one.address == one.was.address {
+			*one.next = one.was
+			continue
+		}
+		if one.was.Listener != nil {
+			s.gone = append(s.gone, one.was.Listener)
+		}
+		if one.address == "" {
+			continue
+		}
+		ls, err := sys.Listen(context.Background(), one.address, sys.ListenOptions{Shards: 1})
+		if err != nil {
+			s.undo()
+			return adminStage{}, fmt.Errorf("admin: %w", err)
+		}
+		*one.next = adminListener{one.address, ls[0]}
+		s.fresh = append(s.fresh, ls[0])
 	}
-	s := admin.New(admin.Options{Edge: d, Log: d.root, Version: d.version, Started: time.Now(), Level: d.level, LevelChanges: d.levelSet})
-	var errs []error
-	for _, l := range d.adminOn.unix {
-		if err := s.ServeUnix(l); err != nil {
-			errs = append(errs, err, l.Close())
+	return s, nil
+}
+
+// undo closes what bind has opened.
+func (s *adminStage) undo() {
+	for _, l := range s.fresh {
+		_ = l.Close()
+	}
+}
+
+// serveAdmin begins to serve the admin API on listeners.
+func (d *Daemon) serveAdmin(listeners []net.Listener) {
+	for _, l := range listeners {
+		if l.Addr().Network() != "unix" {
+			d.admin.ServeTCP(l)
+		} else if err := d.admin.ServeUnix(l); err != nil {
+			d.log.Error("there is no admin API", zap.Stringer("address", l.Addr()), zap.Error(errors.Join(err, l.Close())))
 			continue
 		}
 		d.log.Info("admin API", zap.Stringer("address", l.Addr()))
 	}
-	for _, l := range d.adminOn.tcp {
-		s.ServeTCP(l, d.adminOn.token)
-		d.log.Info("admin API", zap.Stringer("address", l.Addr()))
-	}
-	return s.Close, errors.Join(errs...)
 }
 
 // AdminAddrs returns where the admin API is served.
 func (d *Daemon) AdminAddrs() []net.Addr {
 	var out []net.Addr
-	for _, l := range append(d.adminOn.unix, d.adminOn.tcp...) {
+	on := d.state().admin
+	for _, l := range on.listeners() {
 		out = append(out, l.Addr())
 	}
 	return out
 }
 
 // Config returns the configuration in force as YAML, its secrets masked.
-func (d *Daemon) Config() ([]byte, error) { return config.Marshal(d.config) }
+func (d *Daemon) Config() ([]byte, error) { return config.Marshal(d.state().config) }
 
 // Certificates returns those in use.
 func (d *Daemon) Certificates() []admin.Certificates {
-	out := make([]admin.Certificates, len(d.watched))
-	for i, w := range d.watched {
+	watched := d.state().watched
+	out := make([]admin.Certificates, len(watched))
+	for i, w := range watched {
 		out[i] = admin.Certificates{Of: w.field.Key + " " + w.field.String, List: w.files.Certificates()}
 	}
 	return out
@@ -124,3 +158,11 @@ func (d *Daemon) Certificates() []admin.Certificates {
 
 // Relay returns the tunnels.
 func (d *Daemon) Relay() *relay.Group { return d.relay }
+
+// adminOptions are what the admin API shows and tells.
+func (d *Daemon) adminOptions() admin.Options {
+	return admin.Options{
+		Edge: d, Log: d.root, Version: d.version, Started: d.started, Level: d.level, LevelChanges: d.levelSet,
+		Reload: d.reloadByOrder, ReloadStatus: d.Reloads,
+	}
+}

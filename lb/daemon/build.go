@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 
 	"github.com/gaissmai/bart"
 	"go.uber.org/zap"
@@ -21,24 +22,59 @@ import (
 
 // This file is the one translation from described to living.
 
-// plan is a configuration with everything loaded that can fail, and nothing bound yet.
+// plan is a configuration with everything loaded that can fail, and nothing bound or begun.
 type plan struct {
-	frontends []frontendPlan
-	pools     []*lb.Pool
+	config    *config.Config
+	frontends []*frontendPlan
+	pools     []*poolPlan
 	relay     relay.Options
-	watched   []watched
 	sources   []*source
 	resolver  *discovery.Resolver
 	admin     adminPlan
 	warnings  []string
 }
 
-// frontendPlan is a frontend without its listeners.
+// frontendPlan is a frontend without its listeners and its pools.
 type frontendPlan struct {
 	lb.FrontendOptions
+	pool   string // when no route matches; "": none
+	routes []string
+	tls    *terminatorPlan // nil: not terminated here
 	binds  []string
 	shards int
 	socket sys.SocketOptions
+}
+
+// options returns the options with pools put in by their names.
+func (f *frontendPlan) options(pools map[string]*lb.Pool) lb.FrontendOptions {
+	o := f.FrontendOptions
+	o.Routes = slices.Clone(o.Routes)
+	for i, name := range f.routes {
+		o.Routes[i].Pool = pools[name]
+	}
+	if f.pool != "" {
+		o.Pool = pools[f.pool]
+	}
+	return o
+}
+
+// terminatorPlan is a terminator and what it was made by.
+type terminatorPlan struct {
+	options tlsterm.Options
+	*tlsterm.Terminator
+}
+
+// clientPlan is TLS towards backends, and what it was made by.
+type clientPlan struct {
+	options tlsterm.ClientOptions
+	*tlsterm.Client
+}
+
+// poolPlan is a pool that is described, and where further backends come from.
+type poolPlan struct {
+	lb.PoolOptions
+	tls, check *clientPlan // nil: none
+	sources    []*source
 }
 
 // warn logs what works but is probably not meant.
@@ -46,34 +82,51 @@ func (p *plan) warn(log *zap.Logger) {
 	for _, w := range p.warnings {
 		log.Named("daemon").Warn(w)
 	}
-	for _, w := range p.watched {
+	for _, w := range p.watched() {
 		for _, text := range w.files.Warnings() {
 			log.Named("daemon").Warn(text, w.field)
 		}
 	}
 }
 
-// prepare loads certificates and authorities, resolves backends and builds pools. It reports all errors at once.
+// watched returns what reads certificate files again when they change.
+func (p *plan) watched() []watched {
+	var out []watched
+	for _, pool := range p.pools {
+		for _, c := range []*clientPlan{pool.tls, pool.check} {
+			if c != nil {
+				out = append(out, watched{field: zap.String("pool", pool.Name), files: c.Client})
+			}
+		}
+	}
+	for _, f := range p.frontends {
+		if f.tls != nil {
+			out = append(out, watched{field: zap.String("listener", f.Name), files: f.tls.Terminator})
+		}
+	}
+	return out
+}
+
+// prepare loads certificates and authorities, and resolves backends. It reports all errors at once.
 func prepare(c *config.Config) (*plan, error) {
 	resolver, err := buildResolver(&c.DNS)
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{relay: buildRelay(&c.Relay), resolver: resolver}
+	p := &plan{config: c, relay: buildRelay(&c.Relay), resolver: resolver}
 	var errs []error
-	pools := map[string]*lb.Pool{}
 	for i := range c.Pools {
 		pool, err := p.buildPool(&c.Pools[i])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("pools[%d] (%s): %w", i, c.Pools[i].Name, err))
 			continue
 		}
-		pools[pool.Name()] = pool
 		p.pools = append(p.pools, pool)
+		p.sources = append(p.sources, pool.sources...)
 	}
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
-		f, err := p.buildFrontend(l, pools)
+		f, err := p.buildFrontend(l)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("listeners[%d] (%s): %w", i, l.Name, err))
 			continue
@@ -109,7 +162,9 @@ const mostChecks = 256
 func (p *plan) checks() int {
 	n := 0
 	for _, pool := range p.pools {
-		n += pool.Checks()
+		if !pool.Check.Off {
+			n += len(pool.Backends)
+		}
 	}
 	if len(p.sources) > 0 {
 		n += mostChecks / 4 // nobody knows how many there will be
@@ -126,8 +181,8 @@ func buildRelay(r *config.Relay) relay.Options {
 }
 
 // buildFrontend translates a listener.
-func (p *plan) buildFrontend(l *config.Listener, pools map[string]*lb.Pool) (frontendPlan, error) {
-	f := frontendPlan{binds: l.Bind, shards: l.Shards, socket: sys.SocketOptions{Keepalive: l.TCPKeepalive, UserTimeout: l.TCPUserTimeout}}
+func (p *plan) buildFrontend(l *config.Listener) (*frontendPlan, error) {
+	f := &frontendPlan{pool: l.Pool, binds: l.Bind, shards: l.Shards, socket: sys.SocketOptions{Keepalive: l.TCPKeepalive, UserTimeout: l.TCPUserTimeout}}
 	if f.shards == 0 {
 		f.shards = runtime.GOMAXPROCS(0)
 	}
@@ -140,10 +195,8 @@ func (p *plan) buildFrontend(l *config.Listener, pools map[string]*lb.Pool) (fro
 		IdleTimeout: l.IdleTimeout, FinTimeout: l.FinTimeout, MaxAge: l.MaxAge, MaxConnections: l.MaxConnections,
 	}
 	for _, r := range l.Routes {
-		f.Routes = append(f.Routes, lb.Route{Host: r.Host, PathPrefix: r.PathPrefix, SNI: r.SNI, Pool: pools[r.Pool]})
-	}
-	if l.Pool != "" {
-		f.Pool = pools[l.Pool]
+		f.Routes = append(f.Routes, lb.Route{Host: r.Host, PathPrefix: r.PathPrefix, SNI: r.SNI})
+		f.routes = append(f.routes, r.Pool)
 	}
 	if l.Head.Forwarded != config.ForwardedOff && !l.Head.PerRequest && l.Protocol == config.ProtocolHTTP {
 		p.warnings = append(p.warnings, fmt.Sprintf("listener %q: head.forwarded changes the first request of a connection only; "+
@@ -155,10 +208,9 @@ func (p *plan) buildFrontend(l *config.Listener, pools map[string]*lb.Pool) (fro
 	}
 	t, err := p.buildTerminator(l)
 	if err != nil {
-		return f, fmt.Errorf("tls: %w", err)
+		return nil, fmt.Errorf("tls: %w", err)
 	}
-	f.Terminator = t
-	p.watched = append(p.watched, watched{zap.String("listener", l.Name), t})
+	f.tls, f.Terminator = t, t.Terminator
 	return f, nil
 }
 
@@ -173,7 +225,7 @@ func buildHead(h *config.Head) lb.HeadOptions {
 }
 
 // buildTerminator loads a listener's certificates.
-func (p *plan) buildTerminator(l *config.Listener) (*tlsterm.Terminator, error) {
+func (p *plan) buildTerminator(l *config.Listener) (*terminatorPlan, error) {
 	o := tlsterm.Options{
 		MinVersion: tlsVersions[l.TLS.MinVersion], ClientCA: l.TLS.ClientCA, SessionTickets: l.TLS.SessionTickets,
 		NoDetach: p.relay.NoRecord,
@@ -184,7 +236,8 @@ func (p *plan) buildTerminator(l *config.Listener) (*tlsterm.Terminator, error) 
 	for _, c := range l.TLS.Certificates {
 		o.Certificates = append(o.Certificates, tlsterm.KeyPairFiles{Cert: c.Cert, Key: c.Key})
 	}
-	return tlsterm.New(o)
+	t, err := tlsterm.New(o)
+	return &terminatorPlan{o, t}, err
 }
 
 // networks makes a table of prefixes.

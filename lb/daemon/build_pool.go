@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"go.uber.org/zap"
-
 	"fairlead/config"
 	"fairlead/health"
 	"fairlead/lb"
@@ -25,8 +23,8 @@ import (
 var onDowns = map[config.OnDown]lb.OnDown{config.OnDownKeep: lb.OnDownKeep, config.OnDownClose: lb.OnDownClose, config.OnDownClosePaced: lb.OnDownPaced}
 
 // buildPool translates a pool and resolves its backends.
-func (p *plan) buildPool(c *config.Pool) (*lb.Pool, error) {
-	o := lb.PoolOptions{
+func (p *plan) buildPool(c *config.Pool) (*poolPlan, error) {
+	out := &poolPlan{PoolOptions: lb.PoolOptions{
 		Name: c.Name, Policy: policies[c.Balance],
 		HashKey: c.Affinity.HashKey.Reveal(), IPv4Prefix: c.Affinity.IPv4Prefix, IPv6Prefix: c.Affinity.IPv6Prefix,
 		TTL: c.Affinity.TTL, Capacity: c.Affinity.Capacity,
@@ -39,50 +37,38 @@ func (p *plan) buildPool(c *config.Pool) (*lb.Pool, error) {
 		ConnectTimeout: c.ConnectTimeout, AnswerTimeout: c.AnswerTimeout, Retries: c.Retries, RetryBudget: c.RetryBudget,
 		SendProxy: sendProxies[c.SendProxyProtocol], Sources: c.Source,
 		Socket: sys.SocketOptions{Keepalive: c.TCPKeepalive, UserTimeout: c.TCPUserTimeout},
-	}
+	}}
 	for _, k := range c.Affinity.Keys {
 		src, err := lb.ParseKeySource(k)
 		if err != nil {
 			return nil, err
 		}
-		o.Keys = append(o.Keys, src)
+		out.Keys = append(out.Keys, src)
 	}
-	if err := p.buildPoolTLS(c, &o); err != nil {
+	if err := p.buildPoolTLS(c, out); err != nil {
 		return nil, fmt.Errorf("tls: %w", err)
 	}
-	if err := p.buildCheck(c, &o.Check); err != nil {
+	if err := p.buildCheck(c, out); err != nil {
 		return nil, fmt.Errorf("health: %w", err)
 	}
-	sources, err := p.buildBackends(c, &o)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := lb.NewPool(o)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range sources {
-		s.pool = pool
-		p.sources = append(p.sources, s)
-	}
-	return pool, nil
+	return out, p.buildBackends(c, out)
 }
 
 // buildPoolTLS loads what connections to backends are encrypted with.
-func (p *plan) buildPoolTLS(c *config.Pool, o *lb.PoolOptions) error {
+func (p *plan) buildPoolTLS(c *config.Pool, out *poolPlan) error {
 	if c.TLS.Mode != config.PoolTLSOn {
 		return nil
 	}
-	client, err := tlsterm.NewClient(tlsterm.ClientOptions{
+	o := tlsterm.ClientOptions{
 		CA: c.TLS.CA, Cert: c.TLS.Cert, Key: c.TLS.Key,
 		MinVersion: tlsVersions[c.TLS.MinVersion], InsecureSkipVerify: c.TLS.InsecureSkipVerify,
 		NoDetach: p.relay.NoRecord,
-	})
+	}
+	client, err := tlsterm.NewClient(o)
 	if err != nil {
 		return err
 	}
-	o.TLS = client
-	p.watched = append(p.watched, watched{zap.String("pool", c.Name), client})
+	out.tls, out.TLS = &clientPlan{o, client}, client
 	return nil
 }
 
@@ -98,8 +84,8 @@ func buildEjection(e *config.Ejection) lb.EjectionOptions {
 }
 
 // buildCheck translates active checks.
-func (p *plan) buildCheck(c *config.Pool, o *lb.CheckOptions) error {
-	h := &c.Health
+func (p *plan) buildCheck(c *config.Pool, out *poolPlan) error {
+	h, o := &c.Health, &out.Check
 	*o = lb.CheckOptions{
 		Off: h.Type == config.HealthNone, ConnectOnly: h.Type == config.HealthTCP,
 		Schedule: health.Schedule{
@@ -126,55 +112,58 @@ func (p *plan) buildCheck(c *config.Pool, o *lb.CheckOptions) error {
 	case config.HealthWebSocket:
 		o.Probe = &health.WebSocket{Path: h.Path, Host: h.Host}
 	case config.HealthTLS:
-		return p.buildCheckTLS(c, o)
+		return buildCheckTLS(c, out)
 	case config.HealthTCP, config.HealthNone:
 	}
 	return nil
 }
 
 // buildCheckTLS loads what a check of type tls verifies backends by, where the pool does not speak TLS itself.
-func (p *plan) buildCheckTLS(c *config.Pool, o *lb.CheckOptions) error {
+func buildCheckTLS(c *config.Pool, out *poolPlan) error {
 	if c.TLS.Mode == config.PoolTLSOn {
 		return nil
 	}
-	client, err := tlsterm.NewClient(tlsterm.ClientOptions{
+	o := tlsterm.ClientOptions{
 		CA: c.Health.CA, MinVersion: tlsVersions[c.TLS.MinVersion], InsecureSkipVerify: c.Health.InsecureSkipVerify, NoDetach: true,
-	})
+	}
+	client, err := tlsterm.NewClient(o)
 	if err != nil {
 		return err
 	}
-	o.TLS, o.ServerName = client, c.Health.ServerName
-	p.watched = append(p.watched, watched{zap.String("pool", c.Name), client})
+	out.check = &clientPlan{o, client}
+	out.Check.TLS, out.Check.ServerName = client, c.Health.ServerName
 	return nil
 }
 
-// buildBackends translates the backends that are listed, and returns the sources of others.
-func (p *plan) buildBackends(c *config.Pool, o *lb.PoolOptions) ([]*source, error) {
-	var sources []*source
+// buildBackends translates the backends that are listed, and the sources of others.
+func (p *plan) buildBackends(c *config.Pool, out *poolPlan) error {
 	for i := range c.Backends {
 		b := &c.Backends[i]
 		kind, rest := b.Source()
 		if kind != config.NoSource {
 			s, err := p.buildSource(c, b, kind, rest)
 			if err != nil {
-				return nil, fmt.Errorf("backends[%d] (%s): %w", i, b.Address, err)
+				return fmt.Errorf("backends[%d] (%s): %w", i, b.Address, err)
 			}
-			sources = append(sources, s)
+			out.sources = append(out.sources, s)
 			continue
 		}
 		described, err := buildBackend(b, c.TLS.ServerName)
 		if err != nil {
-			return nil, fmt.Errorf("backends[%d] (%s): %w", i, b.Name, err)
+			return fmt.Errorf("backends[%d] (%s): %w", i, b.Name, err)
 		}
-		o.Backends = append(o.Backends, described)
+		out.Backends = append(out.Backends, described)
 	}
-	return sources, nil
+	return nil
 }
 
 // buildSource translates an entry that stands for several backends.
 func (p *plan) buildSource(c *config.Pool, b *config.Backend, kind config.SourceKind, rest string) (*source, error) {
-	s := &source{name: b.Address, serverName: c.TLS.ServerName}
 	t := discovery.Template{Name: b.Name, Weight: b.Weight, MaxConnections: b.MaxConnections, Backup: b.Backup}
+	s := &source{sourceOptions: sourceOptions{pool: c.Name, address: b.Address, serverName: c.TLS.ServerName, template: t}}
+	if kind != config.SourceFile {
+		s.dns = p.config.DNS
+	}
 	switch kind {
 	case config.SourceA:
 		host, port, err := hostPort(rest)

@@ -132,7 +132,7 @@ func TestClientGoneWhileConnecting(t *testing.T) {
 			leave(c)
 			e.wantCause(0, termination.ClientGone)
 			waitOpen(t, e, 0)
-			if n := e.d.frontends[0].Open(); n != 0 {
+			if n := e.d.Frontends()[0].Open(); n != 0 {
 				t.Errorf("%d sessions left", n)
 			}
 		})

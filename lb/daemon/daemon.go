@@ -4,9 +4,12 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,6 +17,7 @@ import (
 	"fairlead/config"
 	"fairlead/health"
 	"fairlead/lb"
+	"fairlead/lb/admin"
 	"fairlead/lb/relay"
 	"fairlead/lb/sys"
 	"fairlead/lb/termination"
@@ -23,23 +27,33 @@ import (
 // closing is how long sessions have for a polite end once the shutdown grace is over.
 const closing = 5 * time.Second
 
-// Daemon is a running configuration.
+// Daemon is a running configuration, which another may take the place of: see Reload.
 type Daemon struct {
-	root      *zap.Logger // as given, for what has a name of its own in the log
-	log       *zap.Logger
-	grace     time.Duration
-	relay     *relay.Group
-	frontends []*lb.Frontend
-	pools     []*lb.Pool
-	watched   []watched
-	sources   []*source
-	monitor   *health.Monitor
-	adminOn   adminListeners
-	version   string
-	level     zap.AtomicLevel
-	levelSet  bool // level is the log's
-	config    *config.Config
-	ready     func() // nil: nobody waits for it
+	started  time.Time
+	root     *zap.Logger // as given, for what has a name of its own in the log
+	log      *zap.Logger
+	version  string
+	file     string // of the configuration; "": none
+	level    zap.AtomicLevel
+	levelSet bool   // level is the log's
+	ready    func() // nil: nobody waits for it
+
+	reloading func() (done func()) // told of a reload, and of its end
+
+	runtime lb.Runtime
+	relay   *relay.Group
+	monitor *health.Monitor
+	grace   atomic.Int64 // time.Duration
+
+	changing sync.Mutex // one change at a time: a reload, a look at the attic, the shutdown
+	mu       sync.RWMutex
+	now      *state      // written under both
+	attic    attic       // what is not in the configuration any more and has sessions; written under both
+	began    *beginnings // nil: before Run
+	ended    bool
+	admin    *admin.Server // nil: before Run
+	wakes    chan struct{} // has one when something has come into the attic
+	reloads  reloads
 }
 
 // Option is something that New is told beside the configuration.
@@ -51,8 +65,14 @@ func WithVersion(v string) Option { return func(d *Daemon) { d.version = v } }
 // WithReady is called once the listeners accept.
 func WithReady(f func()) Option { return func(d *Daemon) { d.ready = f } }
 
-// WithLevel lets the admin API change the level of the log.
+// WithLevel lets the admin API and a reload change the level of the log.
 func WithLevel(l zap.AtomicLevel) Option { return func(d *Daemon) { d.level, d.levelSet = l, true } }
+
+// WithReloading is called when a reload begins, and what it returns when the reload is over.
+func WithReloading(f func() (done func())) Option { return func(d *Daemon) { d.reloading = f } }
+
+// WithFile names the file of the configuration, which a reload reads.
+func WithFile(path string) Option { return func(d *Daemon) { d.file = path } }
 
 // watched is something that reads certificate files again when they change, and what it serves, for the log.
 type watched struct {
@@ -79,42 +99,57 @@ func New(c *config.Config, log *zap.Logger, options ...Option) (*Daemon, error) 
 	}
 	p.warn(log)
 	raiseFloor()
-	checks := p.checks()
-	group, sessions, err := openRelay(p.relay, checks)
+	group, err := openRelay(p.relay)
 	if err != nil {
 		return nil, err
 	}
 	d := &Daemon{
-		config: c, root: log, log: log.Named("daemon"), grace: c.Shutdown.Grace, relay: group, watched: p.watched, pools: p.pools, sources: p.sources,
-		monitor: health.NewMonitor(health.Options{Concurrency: checks}),
+		started: time.Now(), reloading: func() func() { return func() {} }, root: log, log: log.Named("daemon"), relay: group, monitor: health.NewMonitor(health.Options{Concurrency: p.checks()}),
+		now: &state{config: &config.Config{}}, wakes: make(chan struct{}, 1),
 	}
 	for _, o := range options {
 		o(d)
 	}
-	slots, sampler := lb.NewSlots(sessions), lb.NewSessionSampler(c.Log.SessionsRate, log)
+	sessions, err := d.sessions(p.checks())
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	d.runtime = lb.Runtime{Log: log, Monitor: d.monitor, Relay: group, Slots: lb.NewSlots(sessions), Sampler: lb.NewSessionSampler(c.Log.SessionsRate, log)}
 	d.log.Info("limits", zap.Int("sessions", sessions), zap.Int("relay_descriptors", group.Descriptors()))
 	d.logKernel()
-	for _, spec := range p.frontends {
-		listeners, err := bind(spec.binds, spec.shards, spec.socket)
-		if err != nil {
-			d.Close()
-			return nil, fmt.Errorf("listener %q: %w", spec.Name, err)
-		}
-		o := spec.FrontendOptions
-		o.Slots, o.Relay, o.Log, o.Sampler = slots, d.relay, log, sampler
-		d.frontends = append(d.frontends, lb.NewFrontend(o, listeners))
-	}
-	if d.adminOn, err = p.admin.bind(); err != nil {
+	s, err := d.stage(context.Background(), p)
+	if err != nil {
 		d.Close()
-		return nil, fmt.Errorf("admin: %w", err)
+		return nil, err
 	}
+	s.commit()
 	return d, nil
 }
 
 // Check loads everything that New would load, without binding.
 func Check(c *config.Config) error {
-	_, err := prepare(c)
-	return err
+	p, err := prepare(c)
+	if err != nil {
+		return err
+	}
+	return p.checkPools()
+}
+
+// checkPools finds what only a pool itself knows to be wrong.
+func (p *plan) checkPools() error {
+	var errs []error
+	for i, pool := range p.pools {
+		if _, err := lb.NewPool(pool.PoolOptions); err != nil {
+			errs = append(errs, poolError(i, pool.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// poolError names the place of a pool in the configuration.
+func poolError(i int, name string, err error) error {
+	return fmt.Errorf("pools[%d] (%s): %w", i, name, err)
 }
 
 // logKernel says whether the kernel can seal, and if not why: nobody would notice otherwise.
@@ -130,46 +165,38 @@ func (d *Daemon) logKernel() {
 	d.log.Info("kernel TLS", fields...)
 }
 
-// openRelay divides the descriptor limit: some for listeners, files and the runtime, one for each check that may run, some
-// for the relay, and two for each session. It starts the relay with that, and returns how many sessions there may be.
-func openRelay(o relay.Options, checks int) (*relay.Group, int, error) {
-	const mostOthers, mostPipes, share = 64, 256, 16
-	n, err := sys.DescriptorLimit()
+// openRelay starts the relay, which may have a share of the descriptors.
+func openRelay(o relay.Options) (*relay.Group, error) {
+	const mostPipes, share = 256, 16
+	limit, err := descriptors()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	limit := int(min(n, 1<<31)) //nolint:gosec // bounded in the same line
 	o.Pipes = min(mostPipes, max(1, limit/share))
 	g := relay.NewGroup(o)
-	if err := g.Start(); err != nil {
-		return nil, 0, err
-	}
-	others := min(mostOthers+checks, limit/4)
-	return g, max(1, (limit-others-g.Descriptors())/2), nil
+	return g, g.Start()
 }
 
-// bind opens the listeners of all addresses, or none.
-func bind(addresses []string, shards int, socket sys.SocketOptions) (out []net.Listener, err error) {
-	defer func() {
-		if err != nil {
-			for _, l := range out {
-				_ = l.Close()
-			}
-		}
-	}()
-	for _, a := range addresses {
-		ls, err := sys.Listen(context.Background(), a, sys.ListenOptions{Shards: shards, Socket: socket})
-		if err != nil {
-			return out, err
-		}
-		out = append(out, ls...)
+func descriptors() (int, error) {
+	n, err := sys.DescriptorLimit()
+	return int(min(n, 1<<31)), err //nolint:gosec // bounded in the same line
+}
+
+// sessions divides the descriptor limit: some for listeners, files and the runtime, one for each check that may run, some for
+// the relay, and two for each session. It returns how many sessions there may be.
+func (d *Daemon) sessions(checks int) (int, error) {
+	const mostOthers = 64
+	limit, err := descriptors()
+	if err != nil {
+		return 0, err
 	}
-	return out, nil
+	others := min(mostOthers+checks, limit/4)
+	return max(1, (limit-others-d.relay.Descriptors())/2), nil
 }
 
 // Addrs returns the addresses that a listener of the configuration is bound to.
 func (d *Daemon) Addrs(listener string) []net.Addr {
-	for _, f := range d.frontends {
+	for _, f := range d.Frontends() {
 		if f.Name() == listener {
 			return f.Addrs()
 		}
@@ -177,54 +204,52 @@ func (d *Daemon) Addrs(listener string) []net.Addr {
 	return nil
 }
 
-// Frontends returns the running frontends.
-func (d *Daemon) Frontends() []*lb.Frontend { return d.frontends }
+// state returns what is in force.
+func (d *Daemon) state() *state {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.now
+}
 
-// Pools returns the pools.
-func (d *Daemon) Pools() []*lb.Pool { return d.pools }
+// Frontends returns the running frontends, and those that the configuration does not have any more while they have sessions.
+func (d *Daemon) Frontends() []*lb.Frontend {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return append(d.now.living(), d.attic.frontends...)
+}
+
+// Pools returns the pools, and those that the configuration does not have any more while they have sessions.
+func (d *Daemon) Pools() []*lb.Pool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return append(slices.Clone(d.now.pools), d.attic.poolList()...)
+}
 
 // Close releases a daemon that never ran.
 func (d *Daemon) Close() {
-	for _, f := range d.frontends {
+	for _, f := range d.Frontends() {
 		f.StopAccepting()
 	}
-	d.adminOn.close()
+	d.now.admin.close()
 	d.relay.Close()
 }
 
 // Run serves until ctx ends. Then it stops accepting, lets sessions go on for the shutdown grace, and closes the
 // rest politely. Nil means that all of it was orderly. It may be called once.
 func (d *Daemon) Run(ctx context.Context) error {
-	watching, stopWatching := context.WithCancel(context.Background())
-	var watchers sync.WaitGroup
-	for _, w := range d.watched {
-		watchers.Add(1)
-		go d.watch(watching, w, &watchers)
-	}
-	watchers.Add(1)
-	go d.trim(watching, &watchers)
-	defer watchers.Wait()
-	defer stopWatching()
+	running, stop := context.WithCancel(context.Background())
+	b := newBeginnings(running)
+	defer b.all.Wait()
+	defer stop()
+	b.all.Go(func() { d.trim(running) })
+	b.all.Go(func() { d.clearAttic(running) })
 	d.monitor.Start()
-	for _, p := range d.pools {
-		p.Start(lb.Runtime{Log: d.root, Monitor: d.monitor, Relay: d.relay})
-	}
-	stopAdmin, err := d.serveAdmin()
-	if err != nil {
-		d.log.Error("there is no admin API", zap.Error(err))
-	}
-	defer stopAdmin()
-	d.look()
-	for _, s := range d.sources {
-		watchers.Add(1)
-		go d.follow(watching, s, &watchers)
-	}
-	for _, f := range d.frontends {
-		f.Start()
-		for _, a := range f.Addrs() {
-			d.log.Info("listening", zap.String("listener", f.Name()), zap.String("network", a.Network()), zap.Stringer("address", a))
-		}
-	}
+	d.admin = admin.New(d.adminOptions())
+	defer d.admin.Close()
+	d.changing.Lock()
+	d.begin(b)
+	d.changing.Unlock()
+	b.all.Go(func() { d.watchFile(running) })
 	if d.ready != nil {
 		d.ready()
 	}
@@ -232,9 +257,41 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return d.shutdown()
 }
 
+// begin starts what New has made.
+func (d *Daemon) begin(b *beginnings) {
+	s := d.now
+	for _, p := range s.pools {
+		p.Start(d.runtime)
+	}
+	d.began = b
+	d.admin.SetToken(s.admin.token)
+	d.serveAdmin(s.admin.listeners())
+	d.look(context.Background(), s.sources)
+	for _, src := range s.sources {
+		b.begin(src, func(ctx context.Context) { d.follow(ctx, src) })
+	}
+	for _, w := range s.watched {
+		b.begin(w.files, func(ctx context.Context) { d.watch(ctx, w) })
+	}
+	for _, f := range s.living() {
+		f.Start()
+		d.logListening(f, f.Listeners(), "listening")
+	}
+}
+
+// logListening writes a line for each address of listeners.
+func (d *Daemon) logListening(f *lb.Frontend, listeners []net.Listener, message string) {
+	seen := map[string]bool{}
+	for _, l := range listeners {
+		if a := l.Addr(); !seen[a.String()] {
+			seen[a.String()] = true
+			d.log.Info(message, zap.String("listener", f.Name()), zap.String("network", a.Network()), zap.Stringer("address", a))
+		}
+	}
+}
+
 // watch reports changed certificate files until ctx ends.
-func (d *Daemon) watch(ctx context.Context, w watched, done *sync.WaitGroup) {
-	defer done.Done()
+func (d *Daemon) watch(ctx context.Context, w watched) {
 	log := d.log.With(w.field)
 	err := w.files.Watch(ctx, func(e tlsterm.Event) { logCertificates(log, e) })
 	if err != nil && ctx.Err() == nil {
@@ -257,15 +314,19 @@ func logCertificates(log *zap.Logger, e tlsterm.Event) {
 
 // shutdown ends everything: first what may start, then what runs.
 func (d *Daemon) shutdown() error {
-	d.log.Info("shutting down", zap.Int("sessions", d.open()), zap.Duration("grace", d.grace))
+	d.changing.Lock() // no reload begins any more
+	defer d.changing.Unlock()
+	d.ended = true
+	grace := time.Duration(d.grace.Load())
+	d.log.Info("shutting down", zap.Int("sessions", d.open()), zap.Duration("grace", grace))
 	began := time.Now()
-	for _, f := range d.frontends {
+	for _, f := range d.Frontends() {
 		f.StopAccepting()
 	}
 	open := d.open()
-	d.wait(d.grace)
+	d.wait(grace)
 	closed := d.open()
-	for _, f := range d.frontends {
+	for _, f := range d.Frontends() {
 		f.Interrupt()
 	}
 	d.relay.KillAll(termination.Shutdown)
@@ -275,10 +336,10 @@ func (d *Daemon) shutdown() error {
 		zap.Int("left", left), zap.Duration("took", time.Since(began)))
 	d.stopPools()
 	if left == 0 {
-		d.relay.Close()
-		for _, f := range d.frontends {
+		for _, f := range d.Frontends() {
 			f.Close()
 		}
+		d.relay.Close()
 	}
 	if left > 0 {
 		return fmt.Errorf("%d sessions did not end within %s of being closed", left, closing)
@@ -289,7 +350,7 @@ func (d *Daemon) shutdown() error {
 // stopPools ends checks, and what pools do to tunnels.
 func (d *Daemon) stopPools() {
 	d.monitor.Close()
-	for _, p := range d.pools {
+	for _, p := range d.Pools() {
 		p.Close()
 	}
 }
@@ -298,7 +359,7 @@ func (d *Daemon) stopPools() {
 func (d *Daemon) wait(limit time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	for _, f := range d.frontends {
+	for _, f := range d.Frontends() {
 		if f.Wait(ctx) != nil {
 			return
 		}
@@ -308,7 +369,7 @@ func (d *Daemon) wait(limit time.Duration) {
 // open counts the sessions.
 func (d *Daemon) open() int {
 	n := 0
-	for _, f := range d.frontends {
+	for _, f := range d.Frontends() {
 		n += f.Open()
 	}
 	return n

@@ -40,6 +40,8 @@ type edge struct {
 	stop  context.CancelFunc
 	done  chan error
 	roots *x509.CertPool
+	file  string            // of the configuration
+	names *strings.Replacer // puts in what YAML has in capitals
 }
 
 // startEdge runs a configuration until the test ends. CERT and KEY in it name a certificate for localhost and
@@ -49,13 +51,15 @@ func startEdge(t *testing.T, yaml string) *edge {
 	e := &edge{t: t, done: make(chan error, 1), roots: x509.NewCertPool()}
 	certFile, keyFile, pem := writeCertificate(t, "localhost", "127.0.0.1", "::1", "*.example.org")
 	e.roots.AppendCertsFromPEM(pem)
-	c, err := config.Parse("test.yaml", []byte(strings.NewReplacer("CERT", certFile, "KEY", keyFile).Replace(yaml)))
+	e.file, e.names = filepath.Join(t.TempDir(), "test.yaml"), strings.NewReplacer("CERT", certFile, "KEY", keyFile)
+	e.rewrite(yaml)
+	c, err := config.Load(e.file)
 	if err != nil {
 		t.Fatalf("configuration:\n%v", err)
 	}
 	core, logs := observer.New(zapcore.DebugLevel)
 	e.logs = logs
-	if e.d, err = New(c, zap.New(core)); err != nil {
+	if e.d, err = New(c, zap.New(core), WithFile(e.file)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -73,6 +77,14 @@ func startEdge(t *testing.T, yaml string) *edge {
 		}
 	})
 	return e
+}
+
+// rewrite changes the file of the configuration.
+func (e *edge) rewrite(yaml string) {
+	e.t.Helper()
+	if err := os.WriteFile(e.file, []byte(e.names.Replace(yaml)), 0o600); err != nil {
+		e.t.Fatal(err)
+	}
 }
 
 // writeCertificate makes a self-signed certificate in files.

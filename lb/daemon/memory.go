@@ -34,8 +34,7 @@ const (
 )
 
 // trim gives memory back when it is quiet, until ctx ends.
-func (d *Daemon) trim(ctx context.Context, done *sync.WaitGroup) {
-	defer done.Done()
+func (d *Daemon) trim(ctx context.Context) {
 	tick := time.NewTicker(trimEvery)
 	defer tick.Stop()
 	var quiet trimmer
@@ -68,7 +67,7 @@ func (q *trimmer) due(arrived uint64) bool {
 // arrived counts the connections that were ever accepted.
 func (d *Daemon) arrived() uint64 {
 	var n uint64
-	for _, f := range d.frontends {
+	for _, f := range d.Frontends() {
 		n += f.Arrived()
 	}
 	return n

@@ -211,7 +211,7 @@ func TestRecordOffLeavesTLSToTheLibrary(t *testing.T) {
 			p := mustPrepare(t, yaml+"relay: {"+tc.relay+"}\n")
 			var client *tlsterm.Client
 			var server *tlsterm.Terminator
-			for _, w := range p.watched {
+			for _, w := range p.watched() {
 				switch f := w.files.(type) {
 				case *tlsterm.Client:
 					client = f

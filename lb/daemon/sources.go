@@ -2,49 +2,88 @@ package daemon
 
 import (
 	"context"
+	"reflect"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
 
+	"fairlead/config"
 	"fairlead/lb"
 	"fairlead/lb/admin"
 	"fairlead/lb/discovery"
 )
 
-// source is where some backends of a pool come from that the configuration does not list.
-type source struct {
-	*discovery.Source
-	pool *lb.Pool
-	name string // the address in the configuration
-
+// sourceOptions is what a source is described by: as long as it is the same, a reload leaves the source alone.
+type sourceOptions struct {
+	pool       string
+	address    string // in the configuration
 	serverName string // of the pool, for TLS; "": each member's
+	template   discovery.Template
+	dns        config.DNS // zero for files
 }
 
-// firstLook bounds how long a start waits for names to be resolved.
+// source is where some backends of a pool come from that the configuration does not list.
+type source struct {
+	sourceOptions
+	*discovery.Source
+
+	mu   sync.Mutex
+	into *lb.Pool          // nil: what comes is held back
+	held *discovery.Change // the last that was
+}
+
+// firstLook bounds how long a start or a reload waits for names to be resolved.
 const firstLook = 5 * time.Second
 
-// look asks all sources once, at the same time. What cannot be learned now is learned later: a backend that DNS does not
+// look asks sources once, at the same time. What cannot be learned now is learned later: a backend that DNS does not
 // know at this moment is no reason not to start for the others.
-func (d *Daemon) look() {
-	ctx, cancel := context.WithTimeout(context.Background(), firstLook)
+func (d *Daemon) look(ctx context.Context, sources []*source) {
+	ctx, cancel := context.WithTimeout(ctx, firstLook)
 	defer cancel()
 	var looking sync.WaitGroup
-	for _, s := range d.sources {
-		looking.Go(func() { s.apply(d.log, s.First(ctx)) })
+	for _, s := range sources {
+		looking.Go(func() { s.take(d.log, s.First(ctx)) })
 	}
 	looking.Wait()
 }
 
 // follow keeps a pool's backends as a source says, until ctx ends.
-func (d *Daemon) follow(ctx context.Context, s *source, done *sync.WaitGroup) {
-	defer done.Done()
-	s.Run(ctx, func(c discovery.Change) { s.apply(d.log, c) })
+func (d *Daemon) follow(ctx context.Context, s *source) {
+	s.Run(ctx, func(c discovery.Change) { s.take(d.log, c) })
 }
 
-// apply makes a source's members those of its pool. Whatever is wrong, the known ones stay.
+// take makes a source's members those of its pool, now or when it may. Whatever is wrong, the known ones stay.
+func (s *source) take(log *zap.Logger, c discovery.Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.into == nil {
+		s.held = &c
+		return
+	}
+	s.apply(log, c)
+}
+
+// hold keeps what comes from now on away from the pool.
+func (s *source) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.into = nil
+}
+
+// let lets what has been held back, and what comes, into a pool.
+func (s *source) let(log *zap.Logger, p *lb.Pool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.into = p
+	if c := s.held; c != nil {
+		s.held = nil
+		s.apply(log, *c)
+	}
+}
+
 func (s *source) apply(log *zap.Logger, c discovery.Change) {
-	log = log.With(zap.String("pool", s.pool.Name()), zap.String("source", s.name))
+	log = log.With(zap.String("pool", s.pool), zap.String("source", s.address))
 	if c.Err != nil {
 		log.Error("backends cannot be looked up; the known ones stay", zap.Int("known", len(c.Members)), zap.Error(c.Err))
 		return
@@ -55,17 +94,7 @@ func (s *source) apply(log *zap.Logger, c discovery.Change) {
 	if c.Note != nil {
 		log.Warn("some backends cannot be looked up", zap.Int("members", len(c.Members)), zap.Error(c.Note))
 	}
-	list := make([]lb.BackendOptions, len(c.Members))
-	for i, m := range c.Members {
-		list[i] = lb.BackendOptions{
-			Name: m.Name, Addresses: m.Addresses, Path: m.Path, ServerName: m.ServerName,
-			Weight: m.Weight, MaxConnections: m.MaxConnections, Backup: m.Backup,
-		}
-		if s.serverName != "" {
-			list[i].ServerName = s.serverName
-		}
-	}
-	change, err := s.pool.SetMembers(s.name, list)
+	change, err := s.into.SetMembers(s.address, s.described(c.Members))
 	if err != nil {
 		log.Error("backends were looked up and cannot be used; the known ones stay", zap.Error(err))
 	}
@@ -77,11 +106,37 @@ func (s *source) apply(log *zap.Logger, c discovery.Change) {
 	}
 }
 
+// described translates what was found.
+func (s *source) described(members []discovery.Member) []lb.BackendOptions {
+	list := make([]lb.BackendOptions, len(members))
+	for i, m := range members {
+		list[i] = lb.BackendOptions{
+			Name: m.Name, Addresses: m.Addresses, Path: m.Path, ServerName: m.ServerName,
+			Weight: m.Weight, MaxConnections: m.MaxConnections, Backup: m.Backup,
+		}
+		if s.serverName != "" {
+			list[i].ServerName = s.serverName
+		}
+	}
+	return list
+}
+
+// same finds the source that is described in the same way; nil: none is.
+func (o *sourceOptions) same(sources []*source) *source {
+	for _, s := range sources {
+		if reflect.DeepEqual(s.sourceOptions, *o) {
+			return s
+		}
+	}
+	return nil
+}
+
 // Sources returns what there is to see of the sources of backends.
 func (d *Daemon) Sources() []admin.Source {
-	out := make([]admin.Source, len(d.sources))
-	for i, s := range d.sources {
-		out[i] = admin.Source{Pool: s.pool.Name(), Status: s.Status()}
+	sources := d.state().sources
+	out := make([]admin.Source, len(sources))
+	for i, s := range sources {
+		out[i] = admin.Source{Pool: s.pool, Status: s.Status()}
 	}
 	return out
 }

@@ -45,7 +45,7 @@ type Group struct {
 	running sync.WaitGroup // goroutines of loops
 	ktls    sys.KTLSSupport
 
-	owners atomic.Pointer[[]Owner] // by number; grows under mu
+	owners atomic.Pointer[[]Owner] // by number, nil: free; written under mu
 
 	obstacles sync.Map // why tunnels are moved by EngineStd: word to *atomic.Uint64
 
@@ -150,9 +150,26 @@ func (g *Group) ownerNumber(o Owner) uint16 {
 	if i := slices.Index(all, o); i >= 0 {
 		return uint16(i) //nolint:gosec // as above
 	}
-	all = append(slices.Clone(all), o)
+	all = slices.Clone(all)
+	free := slices.Index(all, nil)
+	if free < 0 {
+		free = len(all)
+		all = append(all, nil)
+	}
+	all[free] = o
 	g.owners.Store(&all)
-	return uint16(len(all) - 1) //nolint:gosec // as above
+	return uint16(free) //nolint:gosec // as above
+}
+
+// Forget gives back the number of an owner that has no tunnels and gets none any more.
+func (g *Group) Forget(o Owner) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := slices.Clone(*g.owners.Load())
+	if i := slices.Index(all, o); i >= 0 {
+		all[i] = nil
+		g.owners.Store(&all)
+	}
 }
 
 func (g *Group) owner(number uint16) Owner { return (*g.owners.Load())[number] }

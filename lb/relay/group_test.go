@@ -107,3 +107,30 @@ func TestSelect(t *testing.T) {
 	check("none", byTag)
 	g.Close()
 }
+
+// stranger is an owner without tunnels.
+type stranger struct{ _ int }
+
+func (*stranger) Unanswered(uint64, termination.Cause) []byte { return nil }
+func (*stranger) Ended(uint64, Result)                        {}
+
+// TestForgottenOwners leave their numbers to others.
+func TestForgottenOwners(t *testing.T) {
+	g := NewGroup(Options{})
+	stays := &stranger{}
+	if n := g.ownerNumber(stays); n != 0 {
+		t.Fatalf("number %d", n)
+	}
+	for range 1000 {
+		o := &stranger{}
+		n := g.ownerNumber(o)
+		if n != 1 || g.ownerNumber(o) != n || g.owner(n) != Owner(o) {
+			t.Fatalf("number %d", n)
+		}
+		g.Forget(o)
+	}
+	g.Forget(&stranger{}) // stranger knows it
+	if g.owner(0) != Owner(stays) {
+		t.Error("another was forgotten")
+	}
+}

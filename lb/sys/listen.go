@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -22,6 +23,10 @@ type ListenOptions struct {
 	Backlog int
 	// Mode is the permission of a unix socket's file; 0: 0777 less the umask, as bind(2) has it.
 	Mode os.FileMode
+	// Over are listeners of this process that are closed soon and may be in the way, as 127.0.0.1:443 is in that of :443. Where
+	// one of them has the same port and the address is taken, they share it until then. Somebody else who listens there with
+	// SO_REUSEPORT, as the same user, goes unnoticed in that case.
+	Over []net.Listener
 	// Socket is set on the listening socket. Accepted connections inherit all of it, at no system call each.
 	Socket SocketOptions
 }
@@ -58,25 +63,98 @@ func listenTCP(ctx context.Context, bind string, o ListenOptions) ([]net.Listene
 	// The first socket is bound without SO_REUSEPORT: that is what makes the kernel refuse an address on which
 	// somebody else listens, with or without the option. It gets the option only then, so that ours can join.
 	first, err := listenOne(ctx, network, bind, o, false)
+	if is(err, unix.EADDRINUSE) && shareAll(inTheWay(bind, o.Over)) {
+		first, err = listenOne(ctx, network, bind, o, true)
+	}
 	if err != nil {
 		return nil, err
 	}
-	listeners := []net.Listener{first}
-	if o.Shards < 2 {
-		return listeners, nil
+	others, err := Grow([]net.Listener{first}, o)
+	if err != nil {
+		_ = first.Close()
+		return nil, err
 	}
-	err = control(first, func(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
-	for len(listeners) < o.Shards && err == nil {
-		var l net.Listener
-		if l, err = listenOne(ctx, network, first.Addr().String(), o, true); err == nil {
-			listeners = append(listeners, l)
+	return append([]net.Listener{first}, others...), nil
+}
+
+// Grow adds sockets to those of one TCP address until there are o.Shards, and returns the new ones.
+func Grow(existing []net.Listener, o ListenOptions) (added []net.Listener, err error) {
+	if len(existing) >= o.Shards {
+		return nil, nil
+	}
+	if !shareAll(existing) {
+		return nil, fmt.Errorf("listen on %q: SO_REUSEPORT cannot be set", existing[0].Addr())
+	}
+	address := existing[0].Addr().String()
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	for len(existing)+len(added) < o.Shards {
+		l, err := listenOne(context.Background(), networkOf(existing[0], host), address, o, true)
+		if err != nil {
+			closeAll(added)
+			return nil, err
+		}
+		added = append(added, l)
+	}
+	return added, nil
+}
+
+// networkOf is the family of a socket: that of both has the address of IPv6's.
+func networkOf(l net.Listener, host string) string {
+	network := tcpNetwork(host)
+	if network == "tcp6" && host == "::" && !isOnlyV6(l) {
+		return "tcp"
+	}
+	return network
+}
+
+func isOnlyV6(l net.Listener) bool {
+	only := 0
+	err := control(l, func(fd int) (err error) {
+		only, err = unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
+		return err
+	})
+	return err == nil && only == 1
+}
+
+// inTheWay returns those listeners whose port a bind address has.
+func inTheWay(bind string, listeners []net.Listener) []net.Listener {
+	_, port, err := net.SplitHostPort(bind)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(listeners), func(l net.Listener) bool {
+		_, other, err := net.SplitHostPort(l.Addr().String())
+		return err != nil || other != port || l.Addr().Network() != "tcp"
+	})
+}
+
+// shareAll lets others of this user bind the addresses of listeners. False: there are none, or it cannot be done.
+func shareAll(listeners []net.Listener) bool {
+	for _, l := range listeners {
+		if control(l, func(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }) != nil {
+			return false
 		}
 	}
-	if err != nil {
-		closeAll(listeners)
-		return nil, err
+	return len(listeners) > 0
+}
+
+// ApplyListen changes what connections inherit that a listening socket accepts from now on.
+func ApplyListen(l net.Listener, o SocketOptions) error {
+	if l.Addr().Network() != "tcp" {
+		return nil
 	}
-	return listeners, nil
+	return control(l, func(fd int) error {
+		if err := setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0); err != nil {
+			return err
+		}
+		if err := setInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 0); err != nil {
+			return err
+		}
+		return o.apply(fd)
+	})
 }
 
 // tcpNetwork picks the family by the host, since package net turns "0.0.0.0" into a socket of both families

@@ -292,3 +292,83 @@ func checkSocket(t *testing.T, c net.Conn, keepalive, userTimeout int) {
 		t.Errorf("protocol %d, want TCP (%d is multipath)", got, unix.IPPROTO_MPTCP)
 	}
 }
+
+// TestGrow adds shards to an address, those of one family or of both.
+func TestGrow(t *testing.T) {
+	needIPv6(t)
+	for _, bind := range []string{"127.0.0.1:0", "[::1]:0", ":0", "[::]:0"} {
+		t.Run(bind, func(t *testing.T) {
+			all := listen(t, bind, ListenOptions{})
+			for _, n := range []int{3, 2, 4} {
+				more, err := Grow(all, ListenOptions{Shards: n})
+				if err != nil || len(more) != max(0, n-len(all)) {
+					t.Fatalf("%d more for %d (%v)", len(more), n, err)
+				}
+				t.Cleanup(func() { closeAll(more) })
+				all = append(all, more...)
+			}
+			if bind == "[::]:0" {
+				if c, err := net.Dial("tcp4", "127.0.0.1"+strings.TrimPrefix(all[0].Addr().String(), "[::]")); err == nil {
+					c.Close()
+					t.Error("of both families now")
+				}
+				return
+			}
+			acceptOnEach(t, all)
+		})
+	}
+}
+
+// TestListenOver what is closed afterwards, and what waits there is not lost.
+func TestListenOver(t *testing.T) {
+	old := listen(t, "127.0.0.1:0", ListenOptions{})
+	dialled, err := net.Dial("tcp", old[0].Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dialled.Close()
+	_, port, _ := net.SplitHostPort(old[0].Addr().String())
+	if _, err := Listen(t.Context(), ":"+port, ListenOptions{}); !errors.Is(err, unix.EADDRINUSE) {
+		t.Fatalf("without Over: %v", err)
+	}
+	other := listen(t, "127.0.0.1:0", ListenOptions{})
+	if _, err := Listen(t.Context(), ":"+port, ListenOptions{Over: other}); !errors.Is(err, unix.EADDRINUSE) {
+		t.Fatalf("over what is not in the way: %v", err)
+	}
+	wide := listen(t, ":"+port, ListenOptions{Over: append(other, old...), Shards: 2})
+	accepted, err := old[0].Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted.Close()
+	closeAll(old)
+	acceptOnEach(t, wide)
+	foreign := net.ListenConfig{}
+	l, err := foreign.Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if _, err := Listen(t.Context(), l.Addr().String(), ListenOptions{Over: wide}); !errors.Is(err, unix.EADDRINUSE) {
+		t.Errorf("over somebody else: %v", err)
+	}
+}
+
+// TestApplyListen changes what accepted connections inherit.
+func TestApplyListen(t *testing.T) {
+	l := listen(t, "127.0.0.1:0", ListenOptions{Socket: SocketOptions{Keepalive: time.Second, UserTimeout: time.Second}})
+	for _, o := range []SocketOptions{{Keepalive: 5 * time.Second}, {}, {UserTimeout: 9 * time.Second, Keepalive: 2 * time.Second}} {
+		if err := ApplyListen(l[0], o); err != nil {
+			t.Fatal(err)
+		}
+		dialled, accepted := connectShard(t, l, l[0])
+		on, timeout := getInt(t, accepted, unix.SOL_SOCKET, unix.SO_KEEPALIVE), getInt(t, accepted, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
+		if (on != 0) != (o.Keepalive > 0) || timeout != int(o.UserTimeout.Milliseconds()) {
+			t.Errorf("%+v: keepalive %d, user timeout %d", o, on, timeout)
+		}
+		dialled.Close()
+	}
+	if err := ApplyListen(listen(t, "unix:@fairlead-apply-test", ListenOptions{})[0], SocketOptions{Keepalive: time.Second}); err != nil {
+		t.Errorf("unix: %v", err)
+	}
+}
