@@ -110,7 +110,10 @@ func (g *Group) Close() {
 }
 
 // clock is the time in milliseconds since the group was made; setting the wall clock does not move it.
-func (g *Group) clock() int64 { return time.Since(g.began).Milliseconds() }
+func (g *Group) clock() int64 { return g.elapsed().Milliseconds() }
+
+// elapsed is the same in full.
+func (g *Group) elapsed() time.Duration { return time.Since(g.began) }
 
 // Adopt takes ownership of both legs, whatever deadlines they have, and returns at once; the caller forgets them.
 func (g *Group) Adopt(s Spec) Tunnel {
@@ -190,12 +193,12 @@ func (g *Group) Descriptors() int {
 // Alive returns when every event loop has looked at its mail, or with the context's error: a loop that does not is stuck.
 func (g *Group) Alive(ctx context.Context) error {
 	for i, l := range g.loops {
-		looked := make(chan struct{})
-		if !l.post(func() { close(looked) }) {
+		p := l.probe()
+		if p == nil {
 			return nil // the group has been closed
 		}
 		select {
-		case <-looked:
+		case <-p.answered:
 		case <-ctx.Done():
 			return fmt.Errorf("event loop %d does not answer: %w", i, ctx.Err())
 		}

@@ -37,11 +37,14 @@ type loop struct {
 	group  *Group
 	poller *sys.Poller
 
-	mu     sync.Mutex // the slabs' take and give, mail, extras, closed
+	mu     sync.Mutex // the slabs' take and give, mail, extras, asked, closed
 	mail   []func()
 	mailed atomic.Bool      // there is mail, or closed is set
 	extras map[uint32]extra // what came along with tunnels that the loop has not seen yet
+	asked  *probe           // whose answer is not there yet; nil: none
 	closed bool
+
+	meter meter
 
 	tunnels slab[tunnel]
 	states  slab[record.State]
@@ -115,7 +118,19 @@ func (l *loop) run() {
 
 // turn does everything that there is to do now, within bounds.
 func (l *loop) turn(events []sys.Event) sys.Next {
-	l.now, l.work = l.group.clock(), turnWork
+	begin := l.group.elapsed()
+	l.meter.begin(begin)
+	l.now, l.work = begin.Milliseconds(), turnWork
+	next := l.takeIn(events)
+	l.meter.end(l.group.elapsed(), next)
+	if next == sys.Again {
+		runtime.Gosched() // arrivals need the processor too
+	}
+	return next
+}
+
+// takeIn does what there is to do, in order: events, mail, what is left of the turn before, timers.
+func (l *loop) takeIn(events []sys.Event) sys.Next {
 	if early := l.early; len(early) > 0 {
 		l.early = nil
 		for i := range early {
@@ -136,7 +151,6 @@ func (l *loop) turn(events []sys.Event) sys.Next {
 		l.sweep()
 	}
 	if len(l.ready)+len(l.early) > 0 {
-		runtime.Gosched() // arrivals need the processor too
 		return sys.Again
 	}
 	l.setDeadline()
