@@ -8,6 +8,7 @@ import (
 
 	"fairlead/health"
 	"fairlead/lb/affinity"
+	"fairlead/lb/termination"
 )
 
 // BackendOptions describes one address of a pool.
@@ -38,9 +39,10 @@ type Backend struct {
 	active  atomic.Int64  // sessions that hold a slot, from pick to the end of the tunnel
 
 	connects, failures, refusals atomic.Uint64
-	moved                        [2]atomic.Uint64 // bytes to it and from it, of sessions that have ended
-	closed                       atomic.Int64     // tunnels that were ended by the last drain, or as the backend was down
-	pinnedStay                   atomic.Bool      // while it drains: keys with an open tunnel may open more
+	ended                        [termination.Count]atomic.Uint64 // sessions that had it, by cause
+	moved                        ledger
+	closed                       atomic.Int64 // tunnels that were ended by the last drain, or as the backend was down
+	pinnedStay                   atomic.Bool  // while it drains: keys with an open tunnel may open more
 
 	ejector    *health.Ejector
 	readmitted atomic.Int64 // when the last probation began, on clock

@@ -106,7 +106,6 @@ type record struct {
 	watch     *health.Watch
 	drain     *DrainProgress
 	closing   *closer
-	said      Traffic       // the last that was told of it
 	emptied   time.Duration // when a removed backend's last session ended, on clock; 0: it has not
 }
 

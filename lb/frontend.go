@@ -104,6 +104,7 @@ type Frontend struct {
 	arrived    atomic.Uint64
 	causes     [termination.Count]atomic.Uint64
 	engines    [relay.EngineCount]atomic.Uint64
+	moved      ledger
 	phases     [phases]histogram
 	agreed     tally[agreement]
 	disagreed  tally[tlsterm.Reason]
@@ -226,6 +227,14 @@ func (f *Frontend) MovedBy(e relay.Engines) uint64 {
 		}
 	}
 	return n
+}
+
+// Limit returns how many sessions there may be: by max_connections, or else as many as all frontends share.
+func (f *Frontend) Limit() int {
+	if most := f.live.Load().MaxConnections; most > 0 {
+		return most
+	}
+	return int(f.run.Slots.bound.Load())
 }
 
 // Open returns the number of sessions, arrivals and tunnels.

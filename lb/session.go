@@ -227,9 +227,10 @@ func (s *session) finish(r relay.Result) {
 // finish is the end of a session: counters, the session line, the slot.
 func (f *Frontend) finish(a *facts, r relay.Result) {
 	f.count(r)
+	f.moved.add(a.upBytes+r.Up, a.downBytes+r.Down)
 	if b := a.backend; b != nil {
-		b.moved[0].Add(a.upBytes + r.Up)
-		b.moved[1].Add(a.downBytes + r.Down)
+		b.ended[r.Cause].Add(1)
+		b.moved.add(a.upBytes+r.Up, a.downBytes+r.Down)
 	}
 	f.logEnd(a, r)
 	f.depart()

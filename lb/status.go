@@ -7,6 +7,7 @@ import (
 
 	"fairlead/health"
 	"fairlead/lb/affinity"
+	"fairlead/lb/termination"
 )
 
 // PoolStatus is what there is to see of a pool at one moment.
@@ -40,6 +41,9 @@ type BackendStatus struct {
 
 	Active                       int64  // sessions
 	Connects, Failures, Refusals uint64 // connects that succeeded and failed, and Upgrade requests without a good answer
+
+	// Ended counts sessions that have ended and had this backend, by cause.
+	Ended [termination.Count]uint64
 
 	Ejections    uint64
 	EjectedUntil time.Time // zero: it is not ejected
@@ -79,6 +83,9 @@ func (b *Backend) statusLocked() BackendStatus {
 		Name: b.Name, State: b.State(), Since: b.since, Reason: b.reason, Options: *b.Options(), Share: b.share(),
 		Active: b.active.Load(), Connects: b.connects.Load(), Failures: b.failures.Load(), Refusals: b.refusals.Load(),
 		Ejections: b.ejections, Closing: b.closing != nil, Closed: b.closed.Load(),
+	}
+	for c := range s.Ended {
+		s.Ended[c] = b.ended[c].Load()
 	}
 	if b.is(ejected) {
 		s.EjectedUntil = b.until

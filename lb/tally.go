@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"fairlead/lb/relay"
 	"fairlead/tlsterm"
 )
 
@@ -116,55 +115,3 @@ func (f *Frontend) Handshakes() map[Handshake]uint64 {
 
 // FailedHandshakes returns how many failed, by why.
 func (f *Frontend) FailedHandshakes() map[tlsterm.Reason]uint64 { return f.disagreed.read() }
-
-// Traffic is payload, in bytes.
-type Traffic struct{ Up, Down uint64 }
-
-// BackendTraffic is what sessions have sent to a backend and got from it.
-type BackendTraffic struct {
-	Pool, Backend string
-	Traffic
-}
-
-// TrafficOf returns what sessions have moved since the start, those that are open included. It never goes back.
-func TrafficOf(pools []*Pool, g *relay.Group) []BackendTraffic {
-	type place struct {
-		b   *Backend
-		out int
-	}
-	var out []BackendTraffic
-	places := map[uint32]place{}
-	for _, p := range pools {
-		for _, b := range p.view.Load().numbers {
-			places[b.tag] = place{b, len(out)}
-			out = append(out, BackendTraffic{p.Name(), b.Name, Traffic{b.moved[0].Load(), b.moved[1].Load()}})
-		}
-	}
-	// Open tunnels last: one that ends in between is missing for once, and not counted twice.
-	byTag := map[uint32]*Traffic{}
-	for tag, at := range places {
-		byTag[tag] = &out[at.out].Traffic
-	}
-	g.Each(func(t relay.Tunnel) bool {
-		tag, ok := t.Tag()
-		if sum := byTag[tag]; ok && sum != nil {
-			if s, alive := t.Stats(); alive {
-				sum.Up += s.Up
-				sum.Down += s.Down
-			}
-		}
-		return true
-	})
-	for _, at := range places {
-		at.b.keepUp(&out[at.out].Traffic)
-	}
-	return out
-}
-
-// keepUp makes t no less than what was said before.
-func (b *Backend) keepUp(t *Traffic) {
-	b.pool.mu.Lock()
-	defer b.pool.mu.Unlock()
-	t.Up, t.Down = max(t.Up, b.said.Up), max(t.Down, b.said.Down)
-	b.said = *t
-}

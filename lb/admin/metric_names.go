@@ -22,6 +22,7 @@ const (
 	labelDirection = "direction"
 	labelOf        = "of"
 	labelFile      = "file"
+	labelLoop      = "loop"
 )
 
 // metric describes one; docs/metrics.md explains it, and a test holds the two together.
@@ -38,9 +39,12 @@ var (
 
 	metricConnections = metric("connections_total", "Connections accepted.", labelListener)
 	metricSessions    = metric("sessions", "Sessions, arrivals and tunnels.", labelListener)
+	metricLimit       = metric("sessions_limit", "How many sessions there may be.", labelListener)
+	metricTunnels     = metric("tunnels", "Open tunnels, by all the engines that have moved their bytes so far.", labelListener, labelEngine)
 	metricEnded       = metric("sessions_ended_total", "Sessions that have ended.", labelListener, labelSide, labelCause)
 	metricMoved       = metric("tunnels_moved_total", "Tunnels that have ended whose bytes an engine has moved, alone or among others.", labelListener, labelEngine)
 	metricStd         = metric("tunnels_std_total", "Tunnels that were left to goroutines.", labelReason)
+	metricTraffic     = metric("listener_bytes_total", "Payload bytes.", labelListener, labelDirection)
 	metricDraining    = metric("listener_draining", "1 while a listener is being drained.", labelListener)
 
 	metricHandshakes   = metric("handshakes_total", "TLS handshakes with clients that succeeded.", labelListener, labelVersion, labelSuite, labelResumed)
@@ -63,6 +67,8 @@ var (
 	metricExpired    = metric("affinity_expired_total", "Keys that were found expired.", labelPool)
 
 	metricBackendSessions = metric("backend_sessions", "Sessions on a backend.", labelPool, labelBackend)
+	metricBackendTunnels  = metric("backend_tunnels", "Open tunnels to a backend.", labelPool, labelBackend)
+	metricBackendEnded    = metric("backend_sessions_ended_total", "Sessions that were connected to a backend and have ended.", labelPool, labelBackend, labelSide, labelCause)
 	metricState           = metric("backend_state", "1 for the state that a backend is in.", labelPool, labelBackend, labelState)
 	metricWeight          = metric("backend_weight", "Weight of a backend.", labelPool, labelBackend)
 	metricConnects        = metric("backend_connects_total", "Connects to a backend.", labelPool, labelBackend, labelResult)
@@ -75,4 +81,8 @@ var (
 
 	metricMembers     = metric("source_members", "Backends that a source tells of.", labelPool, labelSource)
 	metricSourceFails = metric("source_failing", "1 while a source cannot be looked up.", labelPool, labelSource)
+
+	metricTurn    = metric("loop_turn_seconds", "How long the turns of an event loop took; the sum is how long it was busy.", labelLoop)
+	metricYielded = metric("loop_yield_seconds_total", "How long an event loop with more to do has let others have the processor.", labelLoop)
+	metricLag     = metric("loop_lag_seconds", "How long an event loop took to come to a message that this scrape has left it.", labelLoop)
 )

@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"context"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -17,7 +19,11 @@ import (
 // metrics serves /metrics for Prometheus. All of it is read when it is asked for; nothing is kept for it meanwhile.
 func (s *Server) metrics() http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collector{s})
+	r.MustRegister(
+		// How long goroutines wait for a processor is a part of what sessions wait for.
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsScheduler)),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collector{s},
+	)
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
@@ -42,14 +48,12 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	for _, p := range e.Pools() {
 		g.pool(p)
 	}
-	for _, t := range lb.TrafficOf(e.Pools(), e.Relay()) {
-		g.counter(metricBytes, t.Up, t.Pool, t.Backend, "up")
-		g.counter(metricBytes, t.Down, t.Pool, t.Backend, "down")
-	}
+	g.traffic(lb.TrafficOf(e.Frontends(), e.Pools(), e.Relay()))
 	for _, s := range e.Sources() {
 		g.gauge(metricMembers, float64(s.Members), s.Pool, s.Address)
 		g.gauge(metricSourceFails, truth(s.Err != nil), s.Pool, s.Address)
 	}
+	g.loops(e.Relay())
 	for _, of := range e.Certificates() {
 		seen := map[string]bool{}
 		for _, i := range of.List {
@@ -72,6 +76,15 @@ func (g gatherer) counter(d *prometheus.Desc, v uint64, labels ...string) {
 	g.out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 }
 
+// histogram writes how long something took that has happened count times, by how often it took no longer than a bound.
+func (g gatherer) histogram(d *prometheus.Desc, count uint64, sum time.Duration, bounds map[time.Duration]uint64, labels ...string) {
+	buckets := make(map[float64]uint64, len(bounds))
+	for bound, n := range bounds {
+		buckets[bound.Seconds()] = n
+	}
+	g.out <- prometheus.MustNewConstHistogram(d, count, sum.Seconds(), buckets, labels...)
+}
+
 func truth(b bool) float64 {
 	if b {
 		return 1
@@ -84,6 +97,7 @@ func (g gatherer) listener(f *lb.Frontend) {
 	name := f.Name()
 	g.counter(metricConnections, f.Arrived(), name)
 	g.gauge(metricSessions, float64(f.Open()), name)
+	g.gauge(metricLimit, float64(f.Limit()), name)
 	g.gauge(metricDraining, truth(f.DrainProgress() != nil), name)
 	for _, c := range termination.All() {
 		if n := f.EndedBy(c); n > 0 {
@@ -102,11 +116,40 @@ func (g gatherer) listener(f *lb.Frontend) {
 	}
 	for _, p := range lb.AllPhases() {
 		h := f.PhaseTimes(p)
-		buckets := make(map[float64]uint64, len(h.Bounds))
-		for bound, n := range h.Bounds {
-			buckets[bound.Seconds()] = n
+		g.histogram(metricArrival, h.Count, h.Sum, h.Bounds, name, p.String())
+	}
+}
+
+// traffic writes what there is of open tunnels, and what sessions have moved.
+func (g gatherer) traffic(all lb.AllTraffic) {
+	for _, t := range all.Listeners {
+		const none relay.Engines = 0
+		t.Tunnels[none] += 0 // so that there is a sum where there is no tunnel
+		for engines, n := range t.Tunnels {
+			g.gauge(metricTunnels, float64(n), t.Listener, engines.String())
 		}
-		g.out <- prometheus.MustNewConstHistogram(metricArrival, h.Count, h.Sum.Seconds(), buckets, name, p.String())
+		g.counter(metricTraffic, t.Up, t.Listener, "up")
+		g.counter(metricTraffic, t.Down, t.Listener, "down")
+	}
+	for _, t := range all.Backends {
+		g.gauge(metricBackendTunnels, float64(t.Tunnels), t.Pool, t.Backend)
+		g.counter(metricBytes, t.Up, t.Pool, t.Backend, "up")
+		g.counter(metricBytes, t.Down, t.Pool, t.Backend, "down")
+	}
+}
+
+// lagPatience bounds how long a scrape waits for event loops. One that is stuck shows by a lag of that and more.
+const lagPatience = time.Second
+
+// loops writes how the event loops are.
+func (g gatherer) loops(all *relay.Group) {
+	ctx, cancel := context.WithTimeout(context.Background(), lagPatience)
+	defer cancel()
+	for i, l := range all.Loops(ctx) {
+		name := strconv.Itoa(i)
+		g.histogram(metricTurn, l.Count, l.Busy, l.Turns, name)
+		g.out <- prometheus.MustNewConstMetric(metricYielded, prometheus.CounterValue, l.Yielded.Seconds(), name)
+		g.gauge(metricLag, l.Lag.Seconds(), name)
 	}
 }
 
@@ -143,6 +186,11 @@ func (g gatherer) backend(pool string, b lb.BackendStatus) {
 	g.gauge(metricWeight, float64(b.Options.Weight), pool, b.Name)
 	for _, s := range lb.AllStates() {
 		g.gauge(metricState, truth(s == b.State), pool, b.Name, s.String())
+	}
+	for _, c := range termination.All() {
+		if n := b.Ended[c]; n > 0 {
+			g.counter(metricBackendEnded, n, pool, b.Name, c.Side().String(), c.String())
+		}
 	}
 	g.counter(metricConnects, b.Connects, pool, b.Name, "ok")
 	g.counter(metricConnects, b.Failures, pool, b.Name, "failed")

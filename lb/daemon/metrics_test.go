@@ -48,6 +48,9 @@ func TestMetrics(t *testing.T) {
 		`fairlead_build_info{version=""}`:                                                                             1,
 		`fairlead_connections_total{listener="edge"}`:                                                                 2,
 		`fairlead_sessions{listener="edge"}`:                                                                          1,
+		`fairlead_tunnels{engine="record",listener="edge"}`:                                                           1,
+		`fairlead_tunnels{engine="none",listener="edge"}`:                                                             0,
+		`fairlead_listener_bytes_total{direction="up",listener="edge"}`:                                               5,
 		`fairlead_sessions_ended_total{cause="client_handshake_failed",listener="edge",side="client"}`:                1,
 		`fairlead_handshakes_total{listener="edge",resumed="false",suite="TLS_AES_128_GCM_SHA256",version="TLSv1.3"}`: 1,
 		`fairlead_arrival_seconds_count{listener="edge",phase="tls"}`:                                                 1,
@@ -58,6 +61,7 @@ func TestMetrics(t *testing.T) {
 		`fairlead_affinity_pins{pool="p"}`:                                                                            1,
 		`fairlead_affinity_hits_total{how="placed",pool="p"}`:                                                         1,
 		`fairlead_backend_sessions{backend="b0",pool="p"}`:                                                            1,
+		`fairlead_backend_tunnels{backend="b0",pool="p"}`:                                                             1,
 		`fairlead_backend_state{backend="b0",pool="p",state="up"}`:                                                    1,
 		`fairlead_backend_state{backend="b0",pool="p",state="down"}`:                                                  0,
 		`fairlead_backend_connects_total{backend="b0",pool="p",result="ok"}`:                                          1,
@@ -75,7 +79,9 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for _, prefix := range []string{
-		"fairlead_certificate_expiry_timestamp_seconds{", "fairlead_handshakes_failed_total{", "fairlead_backend_ports_left{", "go_goroutines", "process_open_fds",
+		"fairlead_certificate_expiry_timestamp_seconds{", "fairlead_handshakes_failed_total{", "fairlead_backend_ports_left{", "fairlead_sessions_limit{",
+		`fairlead_loop_turn_seconds_sum{loop="0"}`, `fairlead_loop_turn_seconds_count{loop="0"}`, `fairlead_loop_lag_seconds{loop="0"}`,
+		"go_goroutines", "go_sched_latencies_seconds_count", "process_open_fds", "process_max_fds",
 	} {
 		found := false
 		for name, v := range all {
@@ -88,9 +94,26 @@ func TestMetrics(t *testing.T) {
 	_, _ = c.Close(), up.Close()
 	e.session(1)
 	after := scrape(api)
-	name := `fairlead_backend_bytes_total{backend="b0",direction="up",pool="p"}`
-	if want := float64(len(withCookie("x")) + 5); after[name] != want {
-		t.Errorf("%s is %v at the end, not %v", name, after[name], want)
+	moved := float64(len(withCookie("x")) + 5)
+	for name, want := range map[string]float64{
+		`fairlead_backend_bytes_total{backend="b0",direction="up",pool="p"}`: moved,
+		`fairlead_listener_bytes_total{direction="up",listener="edge"}`:      moved,
+		`fairlead_backend_tunnels{backend="b0",pool="p"}`:                    0,
+		`fairlead_tunnels{engine="none",listener="edge"}`:                    0,
+		`fairlead_tunnels_moved_total{engine="record",listener="edge"}`:      1,
+	} {
+		if got, ok := after[name]; !ok || got != want {
+			t.Errorf("%s is %v (%t) at the end, not %v", name, got, ok, want)
+		}
+	}
+	ended := 0.0
+	for name, n := range after {
+		if strings.HasPrefix(name, "fairlead_backend_sessions_ended_total{") {
+			ended += n
+		}
+	}
+	if ended != 1 { // the other one never had a backend
+		t.Errorf("%v sessions of the backend have ended", ended)
 	}
 }
 
