@@ -19,12 +19,17 @@ import (
 // metrics serves /metrics for Prometheus. All of it is read when it is asked for; nothing is kept for it meanwhile.
 func (s *Server) metrics() http.Handler {
 	r := prometheus.NewRegistry()
-	r.MustRegister(
+	r.MustRegister(append(ofProcess(), collector{s})...)
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+}
+
+// ofProcess are the library's own collectors.
+func ofProcess() []prometheus.Collector {
+	return []prometheus.Collector{
 		// How long goroutines wait for a processor is a part of what sessions wait for.
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsScheduler)),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collector{s},
-	)
-	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	}
 }
 
 // collector reads the running process.
