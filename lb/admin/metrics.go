@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -26,8 +27,9 @@ func (s *Server) metrics() http.Handler {
 // ofProcess are the library's own collectors.
 func ofProcess() []prometheus.Collector {
 	return []prometheus.Collector{
-		// How long goroutines wait for a processor is a part of what sessions wait for.
-		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsScheduler)),
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.GoRuntimeMetricsRule{
+			Matcher: regexp.MustCompile(`^/sched/latencies:seconds$`), // how long goroutines wait for a processor, as loops and arrivals do
+		})),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	}
 }
