@@ -163,17 +163,20 @@ func TestTrafficNeverGoesBack(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	last := -1.0
+	sums := [2]string{`fairlead_backend_bytes_total{backend="b0",direction="up",pool="p"}`, `fairlead_listener_bytes_total{direction="up",listener="edge"}`}
+	last := [2]float64{-1, -1}
 	for range 100 {
-		v := scrape(api)[`fairlead_backend_bytes_total{backend="b0",direction="up",pool="p"}`]
-		if v < last {
-			t.Errorf("%v after %v", v, last)
+		all := scrape(api)
+		for i, name := range sums {
+			if v := all[name]; v < last[i] {
+				t.Errorf("%s: %v after %v", name, v, last[i])
+			}
+			last[i] = all[name]
 		}
-		last = v
 	}
 	close(stop)
 	<-done
-	if last <= 0 {
-		t.Error("nothing was counted")
+	if last[0] <= 0 || last[1] <= 0 {
+		t.Errorf("counted: %v", last)
 	}
 }
