@@ -12,7 +12,7 @@ import (
 func TestLimit(t *testing.T) {
 	shared := NewSlots(20)
 	for own, want := range map[int]int{7: 7, 0: 20} {
-		f := NewFrontend(FrontendOptions{Name: "edge", Log: zap.NewNop(), MaxConnections: own, Slots: shared}, nil)
+		f := NewFrontend(FrontendOptions{Name: "edge", MaxConnections: own}, nil, Runtime{Log: zap.NewNop(), Slots: shared, Relay: relay.NewGroup(relay.Options{NoLoop: true})})
 		if got := f.Limit(); got != want {
 			t.Errorf("max_connections %d: %d, not %d", own, got, want)
 		}
@@ -48,7 +48,7 @@ func TestTrafficOf(t *testing.T) {
 	g := relay.NewGroup(relay.Options{NoLoop: true})
 	var frontends []*Frontend
 	for _, name := range []string{"a", "b"} {
-		f := NewFrontend(FrontendOptions{Name: name, Log: zap.NewNop()}, nil)
+		f := NewFrontend(FrontendOptions{Name: name}, nil, Runtime{Log: zap.NewNop(), Relay: g})
 		defer f.Close()
 		frontends = append(frontends, f)
 	}
