@@ -25,14 +25,18 @@ type Change struct {
 	// Path is where it is: "pools.chat.backends.b3". Elements of lists go by their names, or else by their places.
 	Path string
 	Kind ChangeKind
-	// Was and Now are what files would say, of a changed value that is no secret.
+	// Was and Now are what files would say, on one line, of a changed value that is no secret, and of a route that has come or
+	// gone.
 	Was, Now string
 }
 
 // String is one line for people.
 func (c Change) String() string {
-	if c.Kind != Changed || c.Was == "" && c.Now == "" {
+	switch {
+	case c.Was == "" && c.Now == "":
 		return fmt.Sprintf("%s: %s", c.Path, c.Kind)
+	case c.Kind != Changed:
+		return fmt.Sprintf("%s: %s %s%s", c.Path, c.Kind, c.Was, c.Now)
 	}
 	return fmt.Sprintf("%s: %s -> %s", c.Path, orNothing(c.Was), orNothing(c.Now))
 }
@@ -62,7 +66,8 @@ func (c Change) NeedsRestart() string {
 }
 
 // Diff returns what is different in next, in the order of the file. Listeners, pools, backends and certificates are compared
-// with those of the same name, wherever they stand; all other lists are different in another order.
+// with those of the same name, wherever they stand, and routes by what stays in its order. All other lists are different in another order, if that means
+// something.
 func Diff(was, next *Config) []Change {
 	var d differ
 	d.fields("", reflect.ValueOf(*was), reflect.ValueOf(*next))
@@ -77,8 +82,23 @@ func (d *differ) add(c Change) { d.changes = append(d.changes, c) }
 func (d *differ) fields(path string, was, next reflect.Value) {
 	keys, index := yamlFields(was.Type())
 	for _, key := range keys {
-		d.values(below(path, key), was.Field(index[key]), next.Field(index[key]))
+		before, after := was.Field(index[key]), next.Field(index[key])
+		if unordered[ruleName(was.Type(), key)] && slices.Equal(sorted(before), sorted(after)) {
+			continue
+		}
+		d.values(below(path, key), before, after)
 	}
+}
+
+// unordered are the lists whose order means nothing.
+var unordered = map[string]bool{
+	"Listener.bind": true, "ProxyProtocol.trusted": true, "Head.forwarded_trusted": true, "Pool.source": true,
+}
+
+func sorted(list reflect.Value) []string {
+	items := shownItems(list)
+	slices.Sort(items)
+	return items
 }
 
 func (d *differ) values(path string, was, next reflect.Value) {
@@ -90,6 +110,9 @@ func (d *differ) values(path string, was, next reflect.Value) {
 		d.add(Change{Path: path, Was: shown(was), Now: shown(next)})
 	case t.Kind() == reflect.Struct:
 		d.fields(path, was, next)
+	case was.Len()+next.Len() == 0: // left out, and written as an empty list
+	case t == reflect.TypeFor[[]Route]():
+		d.routes(path, was.Interface().([]Route), next.Interface().([]Route))
 	case isLeaf(t.Elem()):
 		d.add(Change{Path: path, Was: shownList(was), Now: shownList(next)})
 	default:
@@ -173,10 +196,12 @@ func shown(v reflect.Value) string {
 	return fmt.Sprint(written(v))
 }
 
-func shownList(list reflect.Value) string {
+func shownList(list reflect.Value) string { return "[" + strings.Join(shownItems(list), ", ") + "]" }
+
+func shownItems(list reflect.Value) []string {
 	out := make([]string, list.Len())
 	for i := range out {
 		out[i] = shown(list.Index(i))
 	}
-	return "[" + strings.Join(out, ", ") + "]"
+	return out
 }

@@ -59,6 +59,12 @@ func TestDiff(t *testing.T) {
 		{"routes in another order", []string{"a.example.org", "x", "b.example.org", "a.example.org", "host: x", "host: b.example.org"}, []string{
 			"listeners.edge.routes[0].host: a.example.org -> b.example.org", "listeners.edge.routes[1].host: b.example.org -> a.example.org",
 		}},
+		{"a route in front", []string{"routes:\n", "routes:\n      - {sni: c.example.org, pool: web}\n"}, []string{"listeners.edge.routes[0]: added {sni: c.example.org, pool: web}"}},
+		{"a route less", []string{"      - {host: a.example.org, pool: chat}\n", ""}, []string{"listeners.edge.routes[0]: removed {host: a.example.org, pool: chat}"}},
+		{"routes in several places", []string{"routes:\n", "routes:\n      - {sni: c.example.org, pool: web}\n", "host: b.example.org", "host: d.example.org"}, []string{
+			"listeners.edge.routes[0]: added {sni: c.example.org, pool: web}", "listeners.edge.routes[2].host: b.example.org -> d.example.org",
+		}},
+		{"an empty list", []string{`bind: [":443"]`, "bind: [\":443\"]\n    proxy_protocol: {trusted: []}"}, nil},
 		{"another default certificate", []string{"{cert: a.pem, key: a.key}, {cert: b.pem, key: b.key}", "{cert: b.pem, key: b.key}, {cert: a.pem, key: a.key}"},
 			[]string{"listeners.edge.tls.certificates.default: a.pem -> b.pem"}},
 		{"what waits for a restart", []string{"pools:\n", "relay: {loops: 3}\nlog: {format: json}\npools:\n"}, []string{"relay.loops: 0 -> 3", "log.format: console -> json"}},
@@ -91,6 +97,7 @@ func TestDiffOrder(t *testing.T) {
 	a, b := parsed(t, diffed), parsed(t, diffed)
 	b.Pools[0], b.Pools[1] = b.Pools[1], b.Pools[0]
 	b.Listeners[0], b.Listeners[1] = b.Listeners[1], b.Listeners[0]
+	a.Listeners[0].Bind, b.Listeners[1].Bind = []string{":1", ":2"}, []string{":2", ":1"}
 	if d := Diff(a, b); len(d) != 0 {
 		t.Errorf("%v", d)
 	}
