@@ -47,7 +47,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.options.Reload == nil {
-		fail(w, http.StatusConflict, "this process cannot reload")
+		fail(w, http.StatusConflict, "this process was not started from a configuration file, so there is none to read again; start it with `fairlead run -c FILE`")
 		return
 	}
 	if !o.DryRun {

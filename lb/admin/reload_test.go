@@ -56,9 +56,9 @@ func problem(t *testing.T, text string) string {
 }
 
 func TestReload(t *testing.T) {
-	plan := []Change{
+	plan := []ReloadChange{
 		{Path: "pools.chat.backends.b3", Kind: "added"},
-		{Path: "relay.loops", Kind: "changed", Was: "1", Now: "2", Note: "why", NeedsRestart: true},
+		{Path: "relay.loops", Kind: "changed", Was: "1", Now: "2", Restart: "why"},
 	}
 	const mistakes = "f.yaml:3:5: pools: first\nf.yaml:9:1: second"
 	for _, c := range []struct {
@@ -73,15 +73,15 @@ func TestReload(t *testing.T) {
 		{name: "no body", gives: Reload{Applied: true, Changes: plan}, status: http.StatusOK, noted: true},
 		{name: "applied", body: `{"dry_run": false}`, gives: Reload{Applied: true, Changes: plan}, status: http.StatusOK, noted: true},
 		{name: "dry run", body: `{"dry_run": true}`, gives: Reload{Changes: plan}, dryRun: true, status: http.StatusOK},
-		{name: "nothing new", body: `{}`, status: http.StatusOK, noted: true},
-		{name: "a bad file", err: errors.New(mistakes), status: http.StatusUnprocessableEntity, problem: mistakes},
+		{name: "nothing new", body: `{}`, gives: Reload{Applied: true}, status: http.StatusOK, noted: true},
+		{name: "a bad file", err: errors.New(mistakes), status: http.StatusUnprocessableEntity, problem: mistakes, noted: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			core, logs := observer.New(zap.InfoLevel)
 			var dry bool
-			o := Options{Log: zap.New(core), Reload: func(_ context.Context, dryRun bool) (Reload, error) {
+			o := Options{Log: zap.New(core), Reload: func(_ context.Context, dryRun bool) ([]ReloadChange, error) {
 				dry = dryRun
-				return c.gives, c.err
+				return c.gives.Changes, c.err
 			}}
 			status, text := ask(t, o, http.MethodPost, "/v1/reload", c.body)
 			if status != c.status || dry != c.dryRun {
@@ -102,7 +102,7 @@ func TestReload(t *testing.T) {
 			}
 			want := c.gives
 			if want.Changes == nil {
-				want.Changes = []Change{} // never null
+				want.Changes = []ReloadChange{} // never null
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v", got)
@@ -116,7 +116,7 @@ func TestReloadIsRefused(t *testing.T) {
 	if p := problem(t, text); status != http.StatusConflict || !strings.Contains(p, "fairlead run -c FILE") {
 		t.Errorf("without a file: %d, %s", status, p)
 	}
-	o := Options{Reload: func(context.Context, bool) (Reload, error) { t.Error("it was called"); return Reload{}, nil }}
+	o := Options{Reload: func(context.Context, bool) ([]ReloadChange, error) { t.Error("it was called"); return nil, nil }}
 	for _, body := range []string{`{"dryrun": true}`, `{"dry_run": 1}`, `[`, `"dry_run"`} {
 		if status, text := ask(t, o, http.MethodPost, "/v1/reload", body); status != http.StatusBadRequest {
 			t.Errorf("%s: %d, %s", body, status, text)
@@ -137,14 +137,14 @@ func TestReloadStatus(t *testing.T) {
 		fields  map[string]any // of /v1/status
 		metrics []string
 	}{
-		{"nobody tells", nil, map[string]any{"reloads": nil, "reload_failed": nil, "reloaded_at": nil}, nil},
-		{"none yet", &ReloadStatus{}, map[string]any{"reloads": 0.0, "reload_failed": false, "reloaded_at": nil}, []string{
-			`fairlead_config_reloads_total{result="applied"} 0`, `fairlead_config_reloads_total{result="failed"} 0`,
+		{"nobody tells", nil, map[string]any{"reloads": 0.0, "reload_failed": nil, "reloaded_at": nil}, nil},
+		{"none yet", &ReloadStatus{}, map[string]any{"reloads": 0.0, "reload_failed": nil, "reloaded_at": nil}, []string{
+			`fairlead_config_reloads_total{result="done"} 0`, `fairlead_config_reloads_total{result="failed"} 0`,
 			"fairlead_config_last_reload_successful 1", "fairlead_config_last_reload_success_timestamp_seconds 1.7e+09",
 		}},
-		{"failed after one", &ReloadStatus{Applied: 1, Failed: 2, LastFailed: true, LastApplied: later},
+		{"failed after one", &ReloadStatus{Count: 1, Failures: 2, Failed: true, At: later},
 			map[string]any{"reloads": 1.0, "reload_failed": true, "reloaded_at": later.Format(time.RFC3339)}, []string{
-				`fairlead_config_reloads_total{result="applied"} 1`, `fairlead_config_reloads_total{result="failed"} 2`,
+				`fairlead_config_reloads_total{result="done"} 1`, `fairlead_config_reloads_total{result="failed"} 2`,
 				"fairlead_config_last_reload_successful 0", "fairlead_config_last_reload_success_timestamp_seconds 1.7000036e+09",
 			}},
 	} {
