@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"fairlead/config"
 	"fairlead/lb/admin"
 )
 
@@ -21,6 +22,9 @@ func newReload() *cobra.Command {
 			"with a mistake changes nothing, and the mistake is printed as `fairlead check` does.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if r.format != "table" && r.format != "json" { // before anything is done
+				return fmt.Errorf("output %q: want table or json", r.format)
+			}
 			var a admin.Reload
 			if err := r.call(cmd.Context(), http.MethodPost, "/v1/reload", map[string]any{"dry_run": dry}, &a); err != nil {
 				return err
@@ -36,18 +40,18 @@ func newReload() *cobra.Command {
 
 // showReload prints a line for each change, and how it is with all of them.
 func showReload(w io.Writer, a admin.Reload, format string) error {
-	switch format {
-	case "json":
+	if format == "json" {
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(a)
-	case "table", "":
-	default:
-		return fmt.Errorf("output %q: want table or json", format)
 	}
 	for _, c := range a.Changes {
 		line := c.Path + ": " + c.Kind
-		if c.Was != "" || c.Now != "" {
+		switch {
+		case c.Was == "" && c.Now == "":
+		case c.Kind != config.Changed.String():
+			line += " " + c.Was + c.Now
+		default:
 			line = fmt.Sprintf("%s: %s -> %s", c.Path, orNothing(c.Was), orNothing(c.Now))
 		}
 		if c.Restart != "" {

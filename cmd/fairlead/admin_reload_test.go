@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"fairlead/lb/admin"
 )
@@ -39,11 +37,11 @@ func answering(t *testing.T, status int, answer any) (address string, asked *str
 
 func TestReloadShowsThePlan(t *testing.T) {
 	t.Parallel()
-	changes := []admin.Change{
-		{Path: "listeners.edge.idle_timeout", Kind: "changed", Was: "1h", Now: "30m", Note: "open tunnels keep theirs"},
+	changes := []admin.ReloadChange{
+		{Path: "listeners.edge.idle_timeout", Kind: "changed", Was: "1h", Now: "30m"},
 		{Path: "pools.chat.affinity.hash_key", Kind: "changed"},
 		{Path: "pools.chat.backends.b3", Kind: "added"},
-		{Path: "relay.loops", Kind: "changed", Was: "1", Now: "2", NeedsRestart: true, Note: "the loops are set up at start"},
+		{Path: "relay.loops", Kind: "changed", Was: "1", Now: "2", Restart: "the loops are set up at start"},
 	}
 	const mistakes = "my file.yaml:3:5: pools: first\nmy file.yaml:9:1: second"
 	for _, c := range []struct {
@@ -57,20 +55,21 @@ func TestReloadShowsThePlan(t *testing.T) {
 	}{
 		{
 			name: "applied", code: http.StatusOK, answer: admin.Reload{Applied: true, Changes: changes}, asked: `{"dry_run":false}`,
-			stdout: "listeners.edge.idle_timeout: 1h -> 30m  (open tunnels keep theirs)\npools.chat.affinity.hash_key: changed\n" +
-				"pools.chat.backends.b3: added\nrelay.loops: 1 -> 2  (needs a restart: the loops are set up at start)\n4 changes, applied; 1 needs a restart\n",
+			stdout: "listeners.edge.idle_timeout: 1h -> 30m\npools.chat.affinity.hash_key: changed\n" +
+				"pools.chat.backends.b3: added\nrelay.loops: 1 -> 2 (at the next start: the loops are set up at start)\nreloaded: 4 changes\n",
 		},
 		{
 			name: "dry run", args: []string{"--dry-run"}, code: http.StatusOK, answer: admin.Reload{Changes: changes[2:3]}, asked: `{"dry_run":true}`,
-			stdout: "pools.chat.backends.b3: added\n1 change, not applied: this was a dry run\n",
+			stdout: "pools.chat.backends.b3: added\ndry run: 1 change, not carried out\n",
 		},
 		{
-			name: "only a restart helps", code: http.StatusOK, answer: admin.Reload{Changes: changes[3:]}, asked: `{"dry_run":false}`,
-			stdout: "relay.loops: 1 -> 2  (needs a restart: the loops are set up at start)\n1 change, not applied; 1 needs a restart\n",
+			name: "a route", code: http.StatusOK, asked: `{"dry_run":false}`,
+			answer: admin.Reload{Applied: true, Changes: []admin.ReloadChange{{Path: "listeners.edge.routes[0]", Kind: "added", Now: "{sni: a, pool: b}"}}},
+			stdout: "listeners.edge.routes[0]: added {sni: a, pool: b}\nreloaded: 1 change\n",
 		},
 		{
-			name: "nothing", code: http.StatusOK, answer: admin.Reload{Changes: []admin.Change{}}, asked: `{"dry_run":false}`,
-			stdout: "nothing has changed\n",
+			name: "nothing", args: []string{"--dry-run"}, code: http.StatusOK, answer: admin.Reload{Changes: []admin.ReloadChange{}}, asked: `{"dry_run":true}`,
+			stdout: "dry run: the file says what is in force\n",
 		},
 		{
 			name: "json", args: []string{"-o", "json"}, code: http.StatusOK, answer: admin.Reload{Applied: true, Changes: changes[2:3]}, asked: `{"dry_run":false}`,
@@ -78,11 +77,11 @@ func TestReloadShowsThePlan(t *testing.T) {
 		},
 		{
 			name: "a bad file", code: http.StatusUnprocessableEntity, answer: admin.Problem{Error: mistakes}, asked: `{"dry_run":false}`,
-			status: statusFailed, stderr: mistakes + "\n",
+			status: statusInvalid, stderr: mistakes + "\n",
 		},
 		{
 			name: "a file that is not there", code: http.StatusUnprocessableEntity, answer: admin.Problem{Error: "f.yaml: no such file or directory"},
-			asked: `{"dry_run":false}`, status: statusFailed, stderr: "fairlead: f.yaml: no such file or directory\n",
+			asked: `{"dry_run":false}`, status: statusInvalid, stderr: "fairlead: f.yaml: no such file or directory\n",
 		},
 		{
 			name: "no file at all", code: http.StatusConflict, answer: admin.Problem{Error: "there is none"}, asked: `{"dry_run":false}`,
@@ -101,26 +100,5 @@ func TestReloadShowsThePlan(t *testing.T) {
 				t.Errorf("asked %s, want %s", *asked, want)
 			}
 		})
-	}
-}
-
-func TestStatusTellsOfReloads(t *testing.T) {
-	t.Parallel()
-	n, no, yes, at := uint64(3), false, true, time.Now().Add(-time.Hour)
-	for _, c := range []struct {
-		name   string
-		status admin.Status
-		want   string
-	}{
-		{"nobody tells", admin.Status{}, ""},
-		{"none", admin.Status{Reloads: new(uint64), ReloadFailed: &no}, "reloads\t0\n"},
-		{"some", admin.Status{Reloads: &n, ReloadFailed: &no, ReloadedAt: &at}, "reloads\t3, the last 1h0m"},
-		{"one failed", admin.Status{Reloads: new(uint64), ReloadFailed: &yes}, "reloads\t0; one failed since, `fairlead reload --dry-run` shows why\n"},
-	} {
-		var out strings.Builder
-		rowOfReloads(&out, c.status)
-		if got := out.String(); !strings.HasPrefix(got, c.want) || (c.want == "") != (got == "") {
-			t.Errorf("%s: %q", c.name, got)
-		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
 )
 
 // TestServiceManagerIsTold when the listeners accept, that the process is alive, and when it ends.
@@ -56,6 +57,45 @@ func TestServiceManagerIsTold(t *testing.T) {
 	told("STOPPING=1")
 	if status := e.exit(t); status != 0 {
 		t.Errorf("status %d", status)
+	}
+}
+
+// TestServiceManagerHearsOfReloading with the time that sd_notify(3) asks for, in one datagram, and of its end in the next.
+func TestServiceManagerHearsOfReloading(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	t.Setenv("NOTIFY_SOCKET", socket)
+	now := func() time.Duration {
+		var at unix.Timespec
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &at); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(at.Nano()).Truncate(time.Microsecond)
+	}
+	before := now()
+	tellReloading()()
+	after := now()
+	var told [2]string
+	_ = l.SetReadDeadline(time.Now().Add(patience))
+	for i := range told {
+		buf := make([]byte, 256)
+		n, err := l.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told[i] = string(buf[:n])
+	}
+	m := regexp.MustCompile(`^RELOADING=1\nMONOTONIC_USEC=([0-9]+)\n?$`).FindStringSubmatch(told[0])
+	if m == nil || told[1] != "READY=1" {
+		t.Fatalf("told %q", told)
+	}
+	at, err := time.ParseDuration(m[1] + "us")
+	if err != nil || at < before || at > after {
+		t.Errorf("at %v (%v), between %v and %v", at, err, before, after)
 	}
 }
 
