@@ -136,11 +136,10 @@ func (f *Frontend) serve(d *door) {
 	for {
 		c, err := d.Accept()
 		switch {
-		case err == nil && f.enter(d.shut):
+		case err == nil:
+			f.enter(d.shut)
 			wait.reset()
 			f.hand(fast(c), d.shut)
-		case err == nil: // shut, and no slot left
-			_ = c.Close()
 		case !f.acceptFailed(err, &wait, d.shut):
 			return
 		}
@@ -179,30 +178,25 @@ func (f *Frontend) worker(c relay.Conn, shut <-chan struct{}) {
 	}
 }
 
-// enter waits for a slot; false means that there is none and the door is shut.
-func (f *Frontend) enter(shut <-chan struct{}) bool {
-	if !f.take(f.own, "max_connections of the listener", shut) {
-		return false
-	}
-	if !f.take(f.run.Slots, "the limit of open files; raise it (ulimit -n, LimitNOFILE)", shut) {
-		f.own.giveBack()
-		return false
-	}
+// enter waits for a slot. A connection for which there is none when the door is shut gets in without: there is one a door,
+// and it was accepted.
+func (f *Frontend) enter(shut <-chan struct{}) {
+	f.take(f.own, "max_connections of the listener", shut)
+	f.take(f.run.Slots, "the limit of open files; raise it (ulimit -n, LimitNOFILE)", shut)
 	f.open.Add(1)
 	f.arrived.Add(1)
 	f.sessions.Add(1)
-	return true
 }
 
 // take waits for one of slots, and says so at most once a second.
-func (f *Frontend) take(slots *Slots, bound string, shut <-chan struct{}) bool {
+func (f *Frontend) take(slots *Slots, bound string, shut <-chan struct{}) {
 	if slots.tryTake() {
-		return true
+		return
 	}
 	if f.fullLogs.ready() {
 		f.log.Warn("no session is free: connections wait until one ends", zap.Int64("sessions", slots.bound.Load()), zap.String("bound", bound))
 	}
-	return slots.take(shut)
+	slots.take(shut)
 }
 
 // depart returns a session's slot.

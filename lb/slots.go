@@ -49,7 +49,7 @@ func (s *Slots) tryTake() bool {
 	}
 }
 
-// take waits for a slot until stop is closed.
+// take waits for a slot until stop is closed; then it takes one that is not there, and says false.
 func (s *Slots) take(stop <-chan struct{}) bool {
 	s.waiting.Add(1) // before the look, so that whoever gives back after it sees this
 	defer s.waiting.Add(-1)
@@ -63,6 +63,7 @@ func (s *Slots) take(stop <-chan struct{}) bool {
 		select {
 		case <-freed: // all who wait look: they are as many as accept loops, not as clients
 		case <-stop:
+			s.taken.Add(1)
 			return false
 		}
 	}

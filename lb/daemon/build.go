@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -108,7 +109,7 @@ func (p *plan) watched() []watched {
 }
 
 // prepare loads certificates and authorities, and resolves backends. It reports all errors at once.
-func prepare(c *config.Config) (*plan, error) {
+func prepare(ctx context.Context, c *config.Config) (*plan, error) {
 	resolver, err := buildResolver(&c.DNS)
 	if err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func prepare(c *config.Config) (*plan, error) {
 	p := &plan{config: c, relay: buildRelay(&c.Relay), resolver: resolver}
 	var errs []error
 	for i := range c.Pools {
-		pool, err := p.buildPool(&c.Pools[i])
+		pool, err := p.buildPool(ctx, &c.Pools[i])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("pools[%d] (%s): %w", i, c.Pools[i].Name, err))
 			continue

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"fairlead/config"
@@ -23,7 +25,7 @@ import (
 var onDowns = map[config.OnDown]lb.OnDown{config.OnDownKeep: lb.OnDownKeep, config.OnDownClose: lb.OnDownClose, config.OnDownClosePaced: lb.OnDownPaced}
 
 // buildPool translates a pool and resolves its backends.
-func (p *plan) buildPool(c *config.Pool) (*poolPlan, error) {
+func (p *plan) buildPool(ctx context.Context, c *config.Pool) (*poolPlan, error) {
 	out := &poolPlan{PoolOptions: lb.PoolOptions{
 		Name: c.Name, Policy: policies[c.Balance],
 		HashKey: c.Affinity.HashKey.Reveal(), IPv4Prefix: c.Affinity.IPv4Prefix, IPv6Prefix: c.Affinity.IPv6Prefix,
@@ -51,7 +53,7 @@ func (p *plan) buildPool(c *config.Pool) (*poolPlan, error) {
 	if err := p.buildCheck(c, out); err != nil {
 		return nil, fmt.Errorf("health: %w", err)
 	}
-	return out, p.buildBackends(c, out)
+	return out, p.buildBackends(ctx, c, out)
 }
 
 // buildPoolTLS loads what connections to backends are encrypted with.
@@ -136,25 +138,46 @@ func buildCheckTLS(c *config.Pool, out *poolPlan) error {
 }
 
 // buildBackends translates the backends that are listed, and the sources of others.
-func (p *plan) buildBackends(c *config.Pool, out *poolPlan) error {
+func (p *plan) buildBackends(ctx context.Context, c *config.Pool, out *poolPlan) error {
+	var listed []config.Backend
 	for i := range c.Backends {
 		b := &c.Backends[i]
 		kind, rest := b.Source()
-		if kind != config.NoSource {
-			s, err := p.buildSource(c, b, kind, rest)
-			if err != nil {
-				return fmt.Errorf("backends[%d] (%s): %w", i, b.Address, err)
-			}
-			out.sources = append(out.sources, s)
+		if kind == config.NoSource {
+			listed = append(listed, *b)
 			continue
 		}
-		described, err := buildBackend(b, c.TLS.ServerName)
+		s, err := p.buildSource(c, b, kind, rest)
 		if err != nil {
-			return fmt.Errorf("backends[%d] (%s): %w", i, b.Name, err)
+			return fmt.Errorf("backends[%d] (%s): %w", i, b.Address, err)
 		}
-		out.Backends = append(out.Backends, described)
+		out.sources = append(out.sources, s)
 	}
-	return nil
+	var err error
+	out.Backends, err = buildListed(ctx, listed, c.TLS.ServerName)
+	return err
+}
+
+// mostLookups bounds the names that are resolved at a time.
+const mostLookups = 32
+
+// buildListed translates backends. Names are resolved at the same time: a list of dead ones takes no longer than one.
+func buildListed(ctx context.Context, list []config.Backend, serverName string) ([]lb.BackendOptions, error) {
+	out, errs := make([]lb.BackendOptions, len(list)), make([]error, len(list))
+	var all sync.WaitGroup
+	gate := make(chan struct{}, mostLookups)
+	for i := range list {
+		gate <- struct{}{}
+		all.Go(func() {
+			defer func() { <-gate }()
+			var err error
+			if out[i], err = buildBackend(ctx, &list[i], serverName); err != nil {
+				errs[i] = fmt.Errorf("backend %s: %w", list[i].Name, err)
+			}
+		})
+	}
+	all.Wait()
+	return out, errors.Join(errs...)
 }
 
 // buildSource translates an entry that stands for several backends.
@@ -203,12 +226,12 @@ func loadMembers(path string, t discovery.Template) ([]discovery.Member, error) 
 	if err != nil {
 		return nil, err
 	}
+	described, err := buildListed(context.Background(), list, "")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	out := make([]discovery.Member, len(list))
-	for i := range list {
-		b, err := buildBackend(&list[i], "")
-		if err != nil {
-			return nil, fmt.Errorf("%s: backends[%d] (%s): %w", path, i, list[i].Name, err)
-		}
+	for i, b := range described {
 		slices.SortFunc(b.Addresses, netip.AddrPort.Compare) // servers turn them round, which is no change
 		name := b.Name
 		if t.Name != "" {
@@ -223,7 +246,7 @@ func loadMembers(path string, t discovery.Template) ([]discovery.Member, error) 
 }
 
 // buildBackend translates a backend. serverName overrides the host of its address for TLS.
-func buildBackend(b *config.Backend, serverName string) (lb.BackendOptions, error) {
+func buildBackend(ctx context.Context, b *config.Backend, serverName string) (lb.BackendOptions, error) {
 	o := lb.BackendOptions{Name: b.Name, Weight: b.Weight, MaxConnections: b.MaxConnections, Backup: b.Backup, ServerName: serverName}
 	if path, ok := strings.CutPrefix(b.Address, "unix:"); ok {
 		o.Path = path
@@ -236,7 +259,7 @@ func buildBackend(b *config.Backend, serverName string) (lb.BackendOptions, erro
 	if o.ServerName == "" {
 		o.ServerName = host
 	}
-	addrs, err := resolve(host)
+	addrs, err := resolve(ctx, host)
 	if err != nil {
 		return o, err
 	}
@@ -266,11 +289,11 @@ const (
 )
 
 // resolve returns the addresses of a host, which may be one itself.
-func resolve(host string) ([]netip.Addr, error) {
+func resolve(ctx context.Context, host string) ([]netip.Addr, error) {
 	if a, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{a.Unmap()}, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {

@@ -47,9 +47,11 @@ type Daemon struct {
 
 	changing sync.Mutex // one change at a time: a reload, a look at the attic, the shutdown
 	mu       sync.RWMutex
-	now      *state      // written under both
-	attic    attic       // what is not in the configuration any more and has sessions; written under both
-	began    *beginnings // nil: before Run
+	now      *state          // written under both
+	attic    attic           // what is not in the configuration any more and has sessions; written under both
+	began    *beginnings     // nil: before Run
+	life     context.Context // of reloads
+	hurry    context.CancelFunc
 	ended    bool
 	admin    *admin.Server // nil: before Run
 	wakes    chan struct{} // has one when something has come into the attic
@@ -93,7 +95,7 @@ type certificateFiles interface {
 // New loads everything that can fail, binds the listeners and returns a daemon that is ready to Run. On error
 // nothing is left open.
 func New(c *config.Config, log *zap.Logger, options ...Option) (*Daemon, error) {
-	p, err := prepare(c)
+	p, err := prepare(context.Background(), c)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +109,7 @@ func New(c *config.Config, log *zap.Logger, options ...Option) (*Daemon, error) 
 		started: time.Now(), reloading: func() func() { return func() {} }, root: log, log: log.Named("daemon"), relay: group, monitor: health.NewMonitor(health.Options{Concurrency: p.checks()}),
 		now: &state{config: &config.Config{}}, wakes: make(chan struct{}, 1),
 	}
+	d.life, d.hurry = context.WithCancel(context.Background())
 	for _, o := range options {
 		o(d)
 	}
@@ -129,7 +132,7 @@ func New(c *config.Config, log *zap.Logger, options ...Option) (*Daemon, error) 
 
 // Check loads everything that New would load, without binding.
 func Check(c *config.Config) error {
-	p, err := prepare(c)
+	p, err := prepare(context.Background(), c)
 	if err != nil {
 		return err
 	}
@@ -227,6 +230,7 @@ func (d *Daemon) Pools() []*lb.Pool {
 
 // Close releases a daemon that never ran.
 func (d *Daemon) Close() {
+	d.hurry()
 	for _, f := range d.Frontends() {
 		f.StopAccepting()
 	}
@@ -249,11 +253,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.changing.Lock()
 	d.begin(b)
 	d.changing.Unlock()
-	b.all.Go(func() { d.watchFile(running) })
 	if d.ready != nil {
 		d.ready()
 	}
 	<-ctx.Done()
+	d.hurry() // a reload that waits for names
 	return d.shutdown()
 }
 
@@ -264,6 +268,7 @@ func (d *Daemon) begin(b *beginnings) {
 		p.Start(d.runtime)
 	}
 	d.began = b
+	d.watchFile(s.config)
 	d.admin.SetToken(s.admin.token)
 	d.serveAdmin(s.admin.listeners())
 	d.look(context.Background(), s.sources)

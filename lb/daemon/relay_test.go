@@ -167,7 +167,7 @@ func mustPrepare(t *testing.T, yaml string) *plan {
 	if err != nil {
 		t.Fatalf("configuration:\n%v", err)
 	}
-	p, err := prepare(c)
+	p, err := prepare(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,14 +36,17 @@ var (
 func (d *Daemon) Reload(ctx context.Context, dryRun bool) ([]config.Change, error) {
 	d.changing.Lock()
 	defer d.changing.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(d.life, cancel)()
 	if dryRun {
-		changes, _, err := d.plan()
+		changes, _, err := d.plan(ctx)
 		return changes, err
 	}
 	defer d.reloading()()
 	began := time.Now()
 	d.reloads.look(d.file)
-	changes, p, err := d.plan()
+	changes, p, err := d.plan(ctx)
 	if err == nil {
 		err = d.carryOut(ctx, p)
 	}
@@ -68,7 +71,7 @@ func (d *Daemon) reloadByOrder(ctx context.Context, dryRun bool) ([]admin.Reload
 }
 
 // plan reads the file, and prepares what it says, but for what a running process cannot change.
-func (d *Daemon) plan() ([]config.Change, *plan, error) {
+func (d *Daemon) plan(ctx context.Context) ([]config.Change, *plan, error) {
 	switch {
 	case d.file == "":
 		return nil, nil, errNoFile
@@ -82,7 +85,7 @@ func (d *Daemon) plan() ([]config.Change, *plan, error) {
 	now := d.now.config
 	changes := config.Diff(now, c)
 	c.Relay, c.Log.Format, c.Log.File = now.Relay, now.Log.Format, now.Log.File
-	p, err := prepare(c)
+	p, err := prepare(ctx, c)
 	if err == nil {
 		err = p.checkPools()
 	}
@@ -145,6 +148,13 @@ func (r *reloads) look(file string) {
 	r.read = digestOf(file)
 }
 
+// unread reports whether nobody has looked yet.
+func (r *reloads) unread() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.read == [sha256.Size]byte{}
+}
+
 // stale reports whether there is something else in the file now.
 func (r *reloads) stale(file string) bool {
 	r.mu.Lock()
@@ -159,25 +169,29 @@ func (d *Daemon) Reloads() admin.ReloadStatus {
 	return d.reloads.status
 }
 
-// watchFile reloads when the file has changed, while the configuration says so, until ctx ends.
-func (d *Daemon) watchFile(ctx context.Context) {
-	if d.file == "" {
+// watchFile begins to watch the file, unless it is watched already or a configuration does not want that. It goes on in any
+// case: it may be the watch that is ending itself.
+func (d *Daemon) watchFile(c *config.Config) {
+	if d.file == "" || !c.Reload.Watch || d.began.of[d] != nil {
 		return
 	}
-	d.reloads.look(d.file)
-	w := filewatch.Watch{
-		Settings: filewatch.Default, Paths: []string{d.file},
-		Look: func() {
-			if d.state().config.Reload.Watch && d.reloads.stale(d.file) {
-				_, _ = d.Reload(ctx, false) // it is in the log
-			}
-		},
-		Polling: func(err error) {
-			d.log.Warn("the configuration file cannot be watched; it is looked at every few seconds instead", zap.Error(err))
-		},
+	if d.reloads.unread() {
+		d.reloads.look(d.file)
 	}
-	if err := w.Run(ctx); err != nil && ctx.Err() == nil {
-		d.log.Error("the configuration file is not watched any more", zap.Error(err))
+	d.began.begin(d, func(ctx context.Context) {
+		w := filewatch.Watch{Settings: filewatch.Default, Paths: []string{d.file}, Look: func() { d.reloadStale(ctx) }, Polling: func(err error) {
+			d.log.Warn("the configuration file cannot be watched; it is looked at every few seconds instead", zap.Error(err))
+		}}
+		if err := w.Run(ctx); err != nil && ctx.Err() == nil {
+			d.log.Error("the configuration file is not watched any more", zap.Error(err))
+		}
+	})
+}
+
+// reloadStale reloads if the file has changed and the configuration in force wants that.
+func (d *Daemon) reloadStale(ctx context.Context) {
+	if d.state().config.Reload.Watch && d.reloads.stale(d.file) {
+		_, _ = d.Reload(ctx, false) // it is in the log
 	}
 }
 

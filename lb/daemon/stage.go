@@ -316,6 +316,7 @@ func (s *stage) settle(next *state) {
 	for _, w := range next.watched {
 		d.began.begin(w.files, func(ctx context.Context) { d.watch(ctx, w) })
 	}
+	d.watchFile(next.config)
 	d.admin.SetToken(next.admin.token)
 	for _, l := range s.admin.gone {
 		d.admin.Leave(l)
