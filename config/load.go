@@ -12,16 +12,9 @@ const MaxFileSize = 1 << 20
 // Load reads and validates the configuration file at path. Mistakes in it are all returned together, as Errors;
 // a file that cannot be read gives the wrapped error of the operating system.
 func Load(path string) (*Config, error) {
-	f, err := os.Open(path)
+	data, err := readFile(path, "configuration")
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	data, err := readAtMost(f, MaxFileSize)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, err
 	}
 	return Parse(path, data)
 }
@@ -45,7 +38,19 @@ func Parse(name string, data []byte) (*Config, error) {
 	return cfg, nil
 }
 
-// readAtMost reads one byte more than allowed, which tells a file that is too large from one that just fits.
-func readAtMost(f io.Reader, most int64) ([]byte, error) {
-	return io.ReadAll(io.LimitReader(f, most+1))
+// readFile reads one byte more than allowed, which tells a file that is too large from one that just fits. what says in errors
+// what the file is.
+func readFile(path, what string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", what, err)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, MaxFileSize+1))
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", what, err)
+	}
+	return data, nil
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -84,16 +83,9 @@ type backendsFile struct {
 // LoadBackends reads and validates a file of backends: a map whose one key, backends, is a list as a pool has it, without
 // sources. It may be empty. Errors are as of Load.
 func LoadBackends(path string) ([]Backend, error) {
-	f, err := os.Open(path)
+	data, err := readFile(path, "backends")
 	if err != nil {
-		return nil, fmt.Errorf("read backends: %w", err)
-	}
-	data, err := readAtMost(f, MaxFileSize)
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read backends: %w", err)
+		return nil, err
 	}
 	return ParseBackends(path, data)
 }

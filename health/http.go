@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -36,9 +37,7 @@ func (p *HTTP) Run(ctx context.Context, conn Conn, host string) error {
 		return err
 	}
 	defer unbind()
-	if p.Host != "" {
-		host = p.Host
-	}
+	host = cmp.Or(p.Host, host)
 	request := p.Method + " " + p.Path + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: fairlead-health\r\nAccept: */*\r\nConnection: close\r\n\r\n"
 	resp, _, limit, err := exchange(conn, request, &http.Request{Method: p.Method}) //nolint:bodyclose // closing reads to its end; the connection is closed instead
 	if err != nil {

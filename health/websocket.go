@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha1" //nolint:gosec // RFC 6455 section 4.2.2 wants it
@@ -30,9 +31,7 @@ func (p *WebSocket) Run(ctx context.Context, conn Conn, host string) error {
 		return err
 	}
 	defer unbind()
-	if p.Host != "" {
-		host = p.Host
-	}
+	host = cmp.Or(p.Host, host)
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails
 	key := base64.StdEncoding.EncodeToString(nonce[:])
