@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -54,22 +56,31 @@ func (s *Server) pools(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) backends(w http.ResponseWriter, r *http.Request) {
-	want := r.URL.Query().Get("pool")
-	list, found := []Backend{}, want == ""
-	for _, p := range s.options.Edge.Pools() {
-		if want != "" && p.Name() != want {
-			continue
+	pools := s.options.Edge.Pools()
+	if name := r.URL.Query().Get("pool"); name != "" {
+		p, ok := find(w, "pool", name, pools)
+		if !ok {
+			return
 		}
-		found = true
+		pools = []*lb.Pool{p}
+	}
+	list := []Backend{}
+	for _, p := range pools {
 		for _, b := range p.Status().Backends {
 			list = append(list, viewBackend(p.Name(), b))
 		}
 	}
-	if !found {
-		fail(w, http.StatusNotFound, fmt.Sprintf("there is no pool %q", want))
-		return
-	}
 	answer(w, http.StatusOK, list)
+}
+
+// find returns the one of this name, or answers that there is none.
+func find[T interface{ Name() string }](w http.ResponseWriter, what, name string, list []T) (found T, ok bool) {
+	i := slices.IndexFunc(list, func(x T) bool { return x.Name() == name })
+	if i < 0 {
+		fail(w, http.StatusNotFound, fmt.Sprintf("there is no %s %q", what, name))
+		return found, false
+	}
+	return list[i], true
 }
 
 func (s *Server) sources(w http.ResponseWriter, _ *http.Request) {
@@ -91,16 +102,27 @@ type order struct {
 // errVerb is an order that nobody knows.
 var errVerb = errors.New("there is no such order")
 
-// readOrder reads the body, which may be empty. An unknown field is an error: an order that is half understood is not
-// carried out.
-func readOrder(r *http.Request) (order, error) {
-	var o order
+// unknownVerb is errVerb, and what there is: of one of verbs.
+func unknownVerb(verb, of string) error {
+	return fmt.Errorf("%q: %w; orders: %s", verb, errVerb, strings.Join(verbs[of], ", "))
+}
+
+// readBody reads the body. An unknown field is an error: an order that is half understood is not carried out.
+func readBody(r *http.Request, v any) error {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil && !errors.Is(err, io.EOF) {
-		return order{}, fmt.Errorf("read the order: %w", err)
+	if err := d.Decode(v); err != nil {
+		return fmt.Errorf("read the order: %w", err)
 	}
-	return o, nil
+	return nil
+}
+
+// readAnyBody is readBody for orders that need none.
+func readAnyBody(r *http.Request, v any) error {
+	if err := readBody(r, v); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
 func (o order) drain() lb.DrainOptions {
@@ -108,13 +130,9 @@ func (o order) drain() lb.DrainOptions {
 }
 
 func (s *Server) tellBackend(w http.ResponseWriter, r *http.Request) {
-	for _, p := range s.options.Edge.Pools() {
-		if p.Name() == r.PathValue("pool") {
-			s.carryOut(w, r, func(verb string, o order) error { return tellBackend(p, r.PathValue("backend"), verb, o) })
-			return
-		}
+	if p, ok := find(w, "pool", r.PathValue("pool"), s.options.Edge.Pools()); ok {
+		s.carryOut(w, r, func(verb string, o order) error { return tellBackend(p, r.PathValue("backend"), verb, o) })
 	}
-	fail(w, http.StatusNotFound, fmt.Sprintf("there is no pool %q", r.PathValue("pool")))
 }
 
 func tellBackend(p *lb.Pool, name, verb string, o order) error {
@@ -131,17 +149,13 @@ func tellBackend(p *lb.Pool, name, verb string, o order) error {
 		}
 		return p.SetWeight(name, *o.Weight)
 	}
-	return fmt.Errorf("%q: %w; orders: drain, enable, disable, weight", verb, errVerb)
+	return unknownVerb(verb, "backend")
 }
 
 func (s *Server) tellListener(w http.ResponseWriter, r *http.Request) {
-	for _, f := range s.options.Edge.Frontends() {
-		if f.Name() == r.PathValue("listener") {
-			s.carryOut(w, r, func(verb string, o order) error { return tellListener(f, verb, o) })
-			return
-		}
+	if f, ok := find(w, "listener", r.PathValue("listener"), s.options.Edge.Frontends()); ok {
+		s.carryOut(w, r, func(verb string, o order) error { return tellListener(f, verb, o) })
 	}
-	fail(w, http.StatusNotFound, fmt.Sprintf("there is no listener %q", r.PathValue("listener")))
 }
 
 func tellListener(f *lb.Frontend, verb string, o order) error {
@@ -152,12 +166,13 @@ func tellListener(f *lb.Frontend, verb string, o order) error {
 		f.Enable()
 		return nil
 	}
-	return fmt.Errorf("%q: %w; orders: drain, enable", verb, errVerb)
+	return unknownVerb(verb, "listener")
 }
 
 // carryOut does what an order says, and says in the log who gave it.
 func (s *Server) carryOut(w http.ResponseWriter, r *http.Request, do func(verb string, o order) error) {
-	o, err := readOrder(r)
+	var o order
+	err := readAnyBody(r, &o)
 	if err == nil {
 		err = do(r.PathValue("verb"), o)
 	}

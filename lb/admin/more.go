@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -27,22 +26,19 @@ type Where struct {
 // where answers for a pool and a key, which is text as clients send it, or a client's address.
 func (s *Server) where(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	for _, p := range s.options.Edge.Pools() {
-		if p.Name() != q.Get("pool") {
-			continue
-		}
-		key, err := keyOf(p, q.Get("key"), q.Get("address"))
-		if err != nil {
-			fail(w, http.StatusBadRequest, err.Error())
-			return
-		}
-		a := p.Where(key)
-		answer(w, http.StatusOK, Where{
-			Pool: p.Name(), Backend: a.Backend, How: a.How, Pinned: orEmpty(a.Pinned), Remembered: a.Remembered, Until: moment(a.Until), Passed: orEmpty(a.Passed),
-		})
+	p, ok := find(w, "pool", q.Get("pool"), s.options.Edge.Pools())
+	if !ok {
 		return
 	}
-	fail(w, http.StatusNotFound, fmt.Sprintf("there is no pool %q", q.Get("pool")))
+	key, err := keyOf(p, q.Get("key"), q.Get("address"))
+	if err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	a := p.Where(key)
+	answer(w, http.StatusOK, Where{
+		Pool: p.Name(), Backend: a.Backend, How: a.How, Pinned: orEmpty(a.Pinned), Remembered: a.Remembered, Until: moment(a.Until), Passed: orEmpty(a.Passed),
+	})
 }
 
 func keyOf(p *lb.Pool, value, address string) (affinity.Key, error) {
@@ -117,10 +113,8 @@ func (s *Server) levelNow() zapcore.Level { return zapcore.LevelOf(s.options.Log
 
 func (s *Server) setLogLevel(w http.ResponseWriter, r *http.Request) {
 	var v LogLevel
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&v); err != nil {
-		fail(w, http.StatusBadRequest, "read the order: "+err.Error())
+	if err := readBody(r, &v); err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	level, err := zapcore.ParseLevel(v.Level)

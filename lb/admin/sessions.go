@@ -3,15 +3,14 @@ package admin
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -107,7 +106,7 @@ func (s *selection) set(name, value string) (err error) {
 			err = errors.New("it is 1 at least")
 		}
 	default:
-		return errors.New("there is no such filter; filters: id, listener, pool, backend, host, client, min_age, min_idle, min_bytes, limit")
+		return fmt.Errorf("there is no such filter; filters: %s", strings.Join(selectors, ", "))
 	}
 	return err
 }
@@ -169,10 +168,8 @@ type Killed struct {
 
 func (s *Server) kill(w http.ResponseWriter, r *http.Request) {
 	var o killOrder
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil && !errors.Is(err, io.EOF) {
-		fail(w, http.StatusBadRequest, "read the order: "+err.Error())
+	if err := readAnyBody(r, &o); err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	q := url.Values{}
