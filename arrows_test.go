@@ -21,17 +21,18 @@ var arrows = map[string]string{
 	"lb/daemon": "config health lb lb/admin lb/affinity lb/balance lb/discovery lb/peek lb/relay lb/sys lb/termination tlsterm tlsterm/filewatch github.com/gaissmai/bart go.uber.org/zap",
 	"config":    "github.com/goccy/go-yaml github.com/invopop/jsonschema",
 
-	"lb": "health lb/affinity lb/balance lb/peek lb/relay lb/sys lb/termination tlsterm " +
+	"lb": "health lb/affinity lb/balance lb/peek lb/relay lb/sys lb/tally lb/termination tlsterm " +
 		"github.com/gaissmai/bart github.com/pires/go-proxyproto go.uber.org/zap",
 	"lb/admin":           "lb lb/affinity lb/discovery lb/relay lb/sys lb/termination tlsterm github.com/invopop/jsonschema github.com/prometheus/client_golang go.uber.org/zap",
 	"lb/affinity":        "github.com/hashicorp/golang-lru/v2",
 	"lb/balance":         "",
 	"lb/discovery":       "tlsterm/filewatch github.com/miekg/dns",
 	"lb/peek":            "",
-	"lb/relay":           "lb/sys lb/termination tlsterm/record",
+	"lb/relay":           "lb/sys lb/tally lb/termination tlsterm/record",
 	"lb/relay/relaytest": "lb/relay lb/sys lb/termination go.uber.org/goleak",
 	"lb/sys":             "syscall golang.org/x/sys",
 	"lb/sys/umltest":     "syscall golang.org/x/sys",
+	"lb/tally":           "",
 	"lb/termination":     "",
 
 	"health": "",

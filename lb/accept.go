@@ -193,7 +193,7 @@ func (f *Frontend) take(slots *Slots, bound string, shut <-chan struct{}) {
 	if slots.tryTake() {
 		return
 	}
-	if f.fullLogs.ready() {
+	if f.fullLogs.ready(logPause) {
 		f.log.Warn("no session is free: connections wait until one ends", zap.Int64("sessions", slots.bound.Load()), zap.String("bound", bound))
 	}
 	slots.take(shut)
@@ -218,7 +218,7 @@ func (f *Frontend) acceptFailed(err error, wait *backoff, shut <-chan struct{}) 
 		return false
 	}
 	pause := wait.next()
-	if f.acceptLogs.ready() {
+	if f.acceptLogs.ready(logPause) {
 		hint := "the listener goes on by itself"
 		if sys.IsDescriptorLimit(err) {
 			hint = "raise the limit of open files (ulimit -n, LimitNOFILE) or lower max_connections"

@@ -107,6 +107,13 @@ func TestEjectionHasBounds(t *testing.T) {
 	})
 }
 
+// checked is what active checks report.
+func (p *Pool) checked(b *Backend, w *health.Watch, e health.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.checkedLocked(b, w, e)
+}
+
 // TestUpAgainIsAPardon: what sessions saw of a backend that was down was that.
 func TestUpAgainIsAPardon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -65,9 +65,8 @@ func (p *Pool) watchLocked(b *Backend, known health.State) {
 		},
 		Report: func(e health.Event) {
 			p.mu.Lock() // w is there when whoever called has given it back
-			mine := w
-			p.mu.Unlock()
-			p.checked(b, mine, e)
+			defer p.mu.Unlock()
+			p.checkedLocked(b, w, e)
 		},
 	})
 	b.watch = w

@@ -204,7 +204,7 @@ func (p *Pool) consider(b *Backend, v health.Verdict, err error) {
 		return
 	}
 	if why := p.indispensableLocked(b); why != "" {
-		if p.keepLogs.ready() {
+		if p.keepLogs.ready(logPause) {
 			p.told(warnLevel, "backend kept although it fails", b, zap.String(fieldReason, v.Reason+"; "+why), zap.Error(err))
 		}
 		return
@@ -282,10 +282,8 @@ func (p *Pool) pardonLocked(b *Backend) condition {
 	return ejected | probation
 }
 
-// checked takes in what active checks have found: w's, unless others have taken their place meanwhile.
-func (p *Pool) checked(b *Backend, w *health.Watch, e health.Event) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// checkedLocked takes in what active checks have found: w's, unless others have taken their place meanwhile.
+func (p *Pool) checkedLocked(b *Backend, w *health.Watch, e health.Event) {
 	if p.closed || b.watch != w {
 		return
 	}

@@ -16,6 +16,7 @@ import (
 
 	"fairlead/lb/peek"
 	"fairlead/lb/relay"
+	"fairlead/lb/tally"
 	"fairlead/lb/termination"
 	"fairlead/tlsterm"
 )
@@ -106,8 +107,8 @@ type Frontend struct {
 	engines    [relay.EngineCount]atomic.Uint64
 	moved      ledger
 	phases     [phases]histogram
-	agreed     tally[agreement]
-	disagreed  tally[tlsterm.Reason]
+	agreed     tally.Tally[agreement]
+	disagreed  tally.Tally[tlsterm.Reason]
 	troubles   [termination.Count]trouble
 	acceptLogs every
 	fullLogs   every
@@ -278,11 +279,16 @@ func (f *Frontend) count(r relay.Result) {
 	}
 }
 
-// every lets one event through a second.
-type every struct{ last atomic.Int64 }
+// logPause is how long nothing more is said of what happens often.
+const logPause = time.Second
 
-func (e *every) ready() bool {
-	now := time.Now().UnixNano()
-	last := e.last.Load()
-	return now-last >= int64(time.Second) && e.last.CompareAndSwap(last, now)
+// every lets one event through in a while.
+type every struct {
+	next atomic.Int64 // when, on clock, which may be below 0; 0: at any time, as there was none yet
+}
+
+// ready reports whether an event is let through; the next one is a pause later.
+func (e *every) ready(pause time.Duration) bool {
+	now, next := int64(clock()), e.next.Load()
+	return (next == 0 || now >= next) && e.next.CompareAndSwap(next, now+int64(pause))
 }

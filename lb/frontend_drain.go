@@ -16,13 +16,12 @@ import (
 
 // drainState is a frontend's drain.
 type drainState struct {
-	on     atomic.Bool
-	closed atomic.Int64
+	progress atomic.Pointer[DrainProgress] // nil: there is no drain; set under mu, without Closed
+	closed   atomic.Int64
 
-	mu       sync.Mutex
-	progress *DrainProgress
-	closing  *closer
-	running  sync.WaitGroup
+	mu      sync.Mutex
+	closing *closer
+	running sync.WaitGroup
 }
 
 var errDraining = errors.New("the listener is being drained")
@@ -37,9 +36,8 @@ func (f *Frontend) Drain(o DrainOptions) error {
 	d := &f.drain
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.progress = &DrainProgress{DrainOptions: o, Began: time.Now(), Open: f.open.Load()}
 	d.closed.Store(0)
-	d.on.Store(true)
+	d.progress.Store(&DrainProgress{DrainOptions: o, Began: time.Now(), Open: f.open.Load()})
 	d.stopLocked()
 	f.log.Info("listener draining", append(o.fields(), zap.Int64("active", f.open.Load()))...)
 	if o.Over == 0 && o.Deadline == 0 {
@@ -71,8 +69,7 @@ func (f *Frontend) Enable() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stopLocked()
-	d.progress = nil
-	if d.on.Swap(false) {
+	if d.progress.Swap(nil) != nil {
 		f.log.Info("listener enabled", zap.Int64("active", f.open.Load()))
 	}
 }
@@ -83,10 +80,11 @@ func (f *Frontend) DrainProgress() *DrainProgress {
 	d := &f.drain
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.progress == nil {
+	now := d.progress.Load()
+	if now == nil {
 		return nil
 	}
-	p := *d.progress
+	p := *now
 	p.Closed = d.closed.Load()
 	return &p
 }
@@ -100,10 +98,10 @@ func (d *drainState) stopLocked() {
 
 // mayEnter reports whether a drained frontend takes a session whose pool is known: only for the tunnels that its key has.
 func (f *Frontend) mayEnter() (only bool, err error) {
-	if !f.drain.on.Load() {
+	switch p := f.drain.progress.Load(); {
+	case p == nil:
 		return false, nil
-	}
-	if p := f.DrainProgress(); p != nil && p.Pinned {
+	case p.Pinned:
 		return true, nil
 	}
 	return false, endWith(termination.Draining, answerDraining, errDraining)

@@ -216,16 +216,7 @@ func (k *pick) inShare(b *Backend) bool {
 		return rand.Float64() < share //nolint:gosec // no secret
 	}
 	const fraction = 1 << 53
-	return float64(mix(k.key.Lo^uint64(b.number))>>11)/fraction < share
-}
-
-// mix spreads the bits of x over the result (the finalizer of MurmurHash3).
-func mix(x uint64) uint64 {
-	x ^= x >> 33
-	x *= 0xff51afd7ed558ccd
-	x ^= x >> 33
-	x *= 0xc4ceb9fe1a85ec53
-	return x ^ x>>33
+	return float64(balance.Mix(k.key.Lo^uint64(b.number))>>11)/fraction < share
 }
 
 // Load returns a backend's open sessions.

@@ -40,7 +40,7 @@ func (s *session) terminate() error {
 	s.client, s.tls = conn, conn.State()
 	s.sni, s.alpn = s.tls.ServerName, s.tls.ALPN
 	s.version, s.resumed = s.tls.Version, s.tls.Resumed
-	s.f.agreed.add(agreement{s.tls.Version, s.tls.CipherSuite, s.tls.Resumed})
+	s.f.agreed.Add(agreement{s.tls.Version, s.tls.CipherSuite, s.tls.Resumed})
 	return nil
 }
 
@@ -58,7 +58,7 @@ func (s *session) handshakeFailed(err error) error {
 	}
 	var failed *tlsterm.HandshakeError
 	if errors.As(err, &failed) {
-		s.f.disagreed.add(failed.Reason)
+		s.f.disagreed.Add(failed.Reason)
 	}
 	if failed != nil && failed.Reason == tlsterm.ReasonClosed {
 		return end(termination.ClientGone, err) // a port check, a scanner, a closed tab

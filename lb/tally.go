@@ -1,7 +1,6 @@
 package lb
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -77,26 +76,6 @@ type Handshake struct {
 	Resumed        bool
 }
 
-// tally counts by what there are few of.
-type tally[K comparable] struct{ counts sync.Map }
-
-func (t *tally[K]) add(k K) {
-	n, ok := t.counts.Load(k)
-	if !ok {
-		n, _ = t.counts.LoadOrStore(k, new(atomic.Uint64))
-	}
-	n.(*atomic.Uint64).Add(1)
-}
-
-func (t *tally[K]) read() map[K]uint64 {
-	out := map[K]uint64{}
-	t.counts.Range(func(k, n any) bool {
-		out[k.(K)] = n.(*atomic.Uint64).Load()
-		return true
-	})
-	return out
-}
-
 // agreement is Handshake in numbers, which need no making.
 type agreement struct {
 	version, suite uint16
@@ -106,7 +85,7 @@ type agreement struct {
 // Handshakes returns how many TLS handshakes with clients succeeded, by what they agreed on.
 func (f *Frontend) Handshakes() map[Handshake]uint64 {
 	out := map[Handshake]uint64{}
-	for a, n := range f.agreed.read() {
+	for a, n := range f.agreed.Read() {
 		s := tlsterm.State{Version: a.version, CipherSuite: a.suite}
 		out[Handshake{s.VersionName(), s.CipherName(), a.resumed}] += n
 	}
@@ -114,4 +93,4 @@ func (f *Frontend) Handshakes() map[Handshake]uint64 {
 }
 
 // FailedHandshakes returns how many failed, by why.
-func (f *Frontend) FailedHandshakes() map[tlsterm.Reason]uint64 { return f.disagreed.read() }
+func (f *Frontend) FailedHandshakes() map[tlsterm.Reason]uint64 { return f.disagreed.Read() }

@@ -17,7 +17,7 @@ const troublePause = 10 * time.Second
 
 // trouble is what there is to say of a cause.
 type trouble struct {
-	next  atomic.Int64  // when it may be said again, on clock
+	said  every
 	since atomic.Uint64 // how often it has happened since it was said
 }
 
@@ -73,8 +73,7 @@ func (f *Frontend) explain(a *facts, r relay.Result) {
 	}
 	t := &f.troubles[r.Cause]
 	t.since.Add(1)
-	now, next := int64(clock()), t.next.Load()
-	if next != 0 && now < next || !t.next.CompareAndSwap(next, now+int64(troublePause)) {
+	if !t.said.ready(troublePause) {
 		return
 	}
 	hint := hints[r.Cause]

@@ -17,7 +17,7 @@ func BenchmarkPick(b *testing.B) {
 					}
 					b.ReportAllocs()
 					for key := uint64(0); b.Loop(); key++ {
-						p.Pick(mix(key), v)
+						p.Pick(Mix(key), v)
 					}
 				})
 			}
@@ -32,7 +32,7 @@ func BenchmarkPickParallel(b *testing.B) {
 			v := newTable(10)
 			b.RunParallel(func(pb *testing.PB) {
 				for key := uint64(0); pb.Next(); key++ {
-					p.Pick(mix(key), v)
+					p.Pick(Mix(key), v)
 				}
 			})
 		})

@@ -72,7 +72,7 @@ func mappingOf(t *testing.T, build func([]Member) (Policy, error), s shape) gold
 	for i := range uint64(100) {
 		key := i // small numbers, and some all over the range
 		if i >= 20 {
-			key = mix(i * step)
+			key = Mix(i * step)
 		}
 		id, ok := p.Pick(key, v)
 		if !ok {

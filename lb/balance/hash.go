@@ -29,9 +29,9 @@ func digestOf(name string) digest {
 	}
 }
 
-// mix is a bijection in which every bit of the result depends on every bit of x: the output function of SplitMix64
+// Mix is a bijection in which every bit of the result depends on every bit of x: the output function of SplitMix64
 // (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014, with Stafford's variant 13).
-func mix(x uint64) uint64 {
+func Mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31

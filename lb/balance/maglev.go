@@ -58,7 +58,7 @@ func (m *Maglev) Pick(key uint64, v View) (ID, bool) {
 	if len(m.slots) == 0 {
 		return 0, false
 	}
-	first := mix(key)
+	first := Mix(key)
 	hash := first
 	for try := uint64(1); ; try++ {
 		id := m.nodes[m.slots[reduce(hash, len(m.slots))]].id
@@ -68,7 +68,7 @@ func (m *Maglev) Pick(key uint64, v View) (ID, bool) {
 		if try == maglevTries {
 			return rendezvous(m.nodes, first, v)
 		}
-		hash = mix(first + try*step)
+		hash = Mix(first + try*step)
 	}
 }
 

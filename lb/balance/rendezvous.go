@@ -21,7 +21,7 @@ func NewRendezvous(members []Member) (*Rendezvous, error) {
 
 // Pick implements Policy.
 func (r *Rendezvous) Pick(key uint64, v View) (ID, bool) {
-	return rendezvous(r.nodes, mix(key), v)
+	return rendezvous(r.nodes, Mix(key), v)
 }
 
 // rendezvous returns the eligible node with the smallest surprise per weight: if u is even over (0,1), -log(u)/weight
@@ -35,7 +35,7 @@ func rendezvous(nodes []node, hash uint64, v View) (ID, bool) {
 	found := false
 	for i := range nodes {
 		n := &nodes[i]
-		u := mix(hash ^ n.seed)
+		u := Mix(hash ^ n.seed)
 		// Neither heavier nor luckier than the best so far: such a node cannot win, as surprise never increases with u. In a pool of
 		// equal weights this leaves about log(len(nodes)) logarithms and questions to the view.
 		if found && u <= bestU && n.weight <= best.weight {

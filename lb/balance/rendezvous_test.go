@@ -65,7 +65,7 @@ func TestRendezvousAgainstPlainScan(t *testing.T) {
 		key := rapid.Uint64().Draw(t, "key")
 		want, score := nobody, math.Inf(1)
 		for _, node := range p.nodes {
-			s := float64(surprise(mix(mix(key)^node.seed))) / float64(node.weight)
+			s := float64(surprise(Mix(Mix(key)^node.seed))) / float64(node.weight)
 			if !v.down[node.id] && s < score {
 				want, score = node.id, s
 			}

@@ -91,7 +91,7 @@ func (p *plan) buildCheck(c *config.Pool, out *poolPlan) error {
 	*o = lb.CheckOptions{
 		Off: h.Type == config.HealthNone, ConnectOnly: h.Type == config.HealthTCP,
 		Schedule: health.Schedule{
-			Interval: h.Interval, FastInterval: min(h.FastInterval, h.Interval), Timeout: h.Timeout, Rise: h.Rise, Fall: h.Fall,
+			Interval: h.Interval, FastInterval: h.FastInterval, Timeout: h.Timeout, Rise: h.Rise, Fall: h.Fall,
 		},
 		StartUp: h.Start == config.HealthStartUp, Port: uint16(h.Port), //nolint:gosec // validated
 	}
@@ -233,14 +233,10 @@ func loadMembers(path string, t discovery.Template) ([]discovery.Member, error) 
 	out := make([]discovery.Member, len(list))
 	for i, b := range described {
 		slices.SortFunc(b.Addresses, netip.AddrPort.Compare) // servers turn them round, which is no change
-		name := b.Name
-		if t.Name != "" {
-			name = t.Name + "/" + name
-		}
-		out[i] = discovery.Member{
-			Name: name, Addresses: b.Addresses, Path: b.Path, ServerName: b.ServerName,
-			Weight: b.Weight, MaxConnections: b.MaxConnections, Backup: b.Backup || t.Backup,
-		}
+		m := t.Named(b.Name)
+		m.Addresses, m.Path, m.ServerName = b.Addresses, b.Path, b.ServerName
+		m.Weight, m.MaxConnections, m.Backup = b.Weight, b.MaxConnections, b.Backup || t.Backup
+		out[i] = m
 	}
 	return out, nil
 }

@@ -42,8 +42,8 @@ type Template struct {
 	Backup         bool
 }
 
-// named makes a member of this name.
-func (t *Template) named(name string) Member {
+// Named makes a member of this name, with the template's put in front.
+func (t *Template) Named(name string) Member {
 	if t.Name != "" {
 		name = t.Name + "/" + name
 	}

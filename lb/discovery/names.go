@@ -27,7 +27,7 @@ func (r *Resolver) A(address, host string, port uint16, t Template) *Source {
 		a := answer{ttl: found.ttl, note: found.note(), part: found.part(), keep: found.unknown}
 		for _, addr := range found.addresses {
 			at := netip.AddrPortFrom(addr, port)
-			m := t.named(at.String())
+			m := t.Named(at.String())
 			m.Addresses, m.ServerName = []netip.AddrPort{at}, host
 			a.members = append(a.members, m)
 		}
@@ -184,7 +184,7 @@ func (r *Resolver) services(ctx context.Context, name string, t Template) answer
 	for i, record := range records {
 		host := plainName(record.Target)
 		h := targets[host]
-		m := t.named(host + ":" + strconv.Itoa(int(record.Port)))
+		m := t.Named(host + ":" + strconv.Itoa(int(record.Port)))
 		byMember[m.Name] = h
 		a.part = a.part || h.err != nil || h.part()
 		if h.err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fairlead/lb/sys"
+	"fairlead/lb/tally"
 	"fairlead/lb/termination"
 )
 
@@ -47,7 +48,7 @@ type Group struct {
 
 	owners atomic.Pointer[[]Owner] // by number, nil: free; written under mu
 
-	obstacles sync.Map // why tunnels are moved by EngineStd: word to *atomic.Uint64
+	obstacles tally.Tally[string] // why tunnels are moved by EngineStd
 
 	mu    sync.Mutex
 	open  int // tunnels whose Ended has not returned
@@ -132,7 +133,7 @@ func (g *Group) Adopt(s Spec) Tunnel {
 		}
 		why = obstacle
 	}
-	g.countObstacle(why)
+	g.obstacles.Add(why)
 	t := newStdTunnel(g, s)
 	t.obstacle = why
 	g.mu.Lock()
@@ -247,22 +248,10 @@ func (g *Group) KillAll(c termination.Cause) {
 }
 
 // Obstacles returns how many tunnels were left to EngineStd, by the word that says why.
-func (g *Group) Obstacles() map[string]uint64 {
-	all := make(map[string]uint64)
-	g.obstacles.Range(func(word, n any) bool {
-		all[word.(string)] = n.(*atomic.Uint64).Load()
-		return true
-	})
-	return all
-}
+func (g *Group) Obstacles() map[string]uint64 { return g.obstacles.Read() }
 
 // obstacleOff is the obstacle of tunnels that are left to EngineStd because the configuration says so.
 const obstacleOff = "off"
-
-func (g *Group) countObstacle(word string) {
-	n, _ := g.obstacles.LoadOrStore(word, new(atomic.Uint64))
-	n.(*atomic.Uint64).Add(1)
-}
 
 // Wait returns when the group is empty, after the last Ended, or with the context's error.
 func (g *Group) Wait(ctx context.Context) error {

@@ -88,8 +88,10 @@ func (t *stdTunnel) start() {
 // Stats is Tunnel.Stats.
 func (t *stdTunnel) Stats() (Stats, bool) {
 	s := Stats{Up: t.up.moved.Load(), Down: t.down.moved.Load(), Idle: t.idle(), Engines: t.engines()}
-	return s, t.running.Load() > 0
+	return s, t.alive()
 }
+
+func (t *stdTunnel) alive() bool { return t.running.Load() > 0 }
 
 // Kill is Tunnel.Kill.
 func (t *stdTunnel) Kill(c termination.Cause) { t.stop(c, nil) }

@@ -176,22 +176,9 @@ func (t Tunnel) Stats() (Stats, bool) {
 func (t Tunnel) Ref() (uint64, bool) {
 	switch {
 	case t.std != nil:
-		_, alive := t.std.Stats()
-		return t.std.spec.Ref, alive
+		return t.std.spec.Ref, t.std.alive()
 	case t.loop != nil:
 		return t.loop.ref(t.place, t.gen)
-	}
-	return 0, false
-}
-
-// Tag returns the tag that the tunnel was adopted with; false after its end.
-func (t Tunnel) Tag() (uint32, bool) {
-	switch {
-	case t.std != nil:
-		_, alive := t.std.Stats()
-		return t.std.spec.Tag, alive
-	case t.loop != nil:
-		return t.loop.tag(t.place, t.gen)
 	}
 	return 0, false
 }
