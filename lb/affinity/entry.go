@@ -167,8 +167,8 @@ func (s *shard) recallLocked(k Key) (memory, bool) {
 	return m, ok
 }
 
-// rememberLocked adds a memory. Memories are added when keys close, so the oldest are the first to expire: two expired
-// ones go for each that comes, and only a live one that must go counts as an eviction.
+// rememberLocked adds a memory. Memories are added when keys close, so the oldest are the first to expire, unless the TTL has
+// become less since: two expired ones go for each that comes, and only a live one that must go counts as an eviction.
 func (s *shard) rememberLocked(k Key, m memory, now int64) {
 	if s.memories == nil {
 		return
@@ -178,10 +178,18 @@ func (s *shard) rememberLocked(k Key, m memory, now int64) {
 		if !ok || oldest.live(now) {
 			break
 		}
-		s.memories.RemoveOldest()
-		s.counts.Expired++
+		s.dropOldestLocked(now)
 	}
 	if s.memories.Add(k, m) {
 		s.counts.Evictions++
+	}
+}
+
+// dropOldestLocked makes room for one.
+func (s *shard) dropOldestLocked(now int64) {
+	if _, m, ok := s.memories.RemoveOldest(); ok && m.live(now) {
+		s.counts.Evictions++
+	} else if ok {
+		s.counts.Expired++
 	}
 }

@@ -40,6 +40,7 @@ type history struct {
 	*edge
 
 	capacity int
+	ttl      time.Duration
 	open     []openSession
 	keys     map[Key]*known
 }
@@ -52,7 +53,9 @@ type openSession struct {
 // known is what is known of a key.
 type known struct {
 	open   map[ID]int       // sessions per backend
-	closed map[ID]time.Time // the last close of a tunnel per backend
+	closed map[ID]time.Time // the last close of a tunnel per backend, of those sessions that overlap
+	until  map[ID]time.Time // when the last of its memories expires
+	latest time.Time        // when the one that was left last does
 	only   ID               // where the key was placed when it last had no session
 	steady bool             // it has been nowhere else since
 	tunnel bool             // and had a tunnel there since
@@ -60,7 +63,7 @@ type known struct {
 
 func (h *history) of(k Key) *known {
 	if h.keys[k] == nil {
-		h.keys[k] = &known{open: make(map[ID]int), closed: make(map[ID]time.Time)}
+		h.keys[k] = &known{open: make(map[ID]int), closed: make(map[ID]time.Time), until: make(map[ID]time.Time)}
 	}
 	return h.keys[k]
 }
@@ -88,8 +91,8 @@ func (h *history) acquire(t *rapid.T) {
 		t.Fatalf("%v, but the key has sessions on eligible backends: %t", hit, pinned)
 	case hit == Pinned && n.open[id] == 0:
 		t.Fatalf("pinned to %d without a session there", id)
-	case hit == Remembered && h.now.Sub(n.closed[id]) >= ttl:
-		t.Fatalf("%d is remembered since %v", id, n.closed[id])
+	case hit == Remembered && !h.now.Before(n.until[id]):
+		t.Fatalf("%d is remembered, which expired at %v", id, n.until[id])
 	case hit == Placed && h.mustRemember(n):
 		t.Fatalf("placed on %d, not on %d which must be remembered", id, n.only)
 	}
@@ -104,9 +107,39 @@ func (h *history) acquire(t *rapid.T) {
 }
 
 // mustRemember says that a key without sessions, which was in one place only, had a tunnel there within the TTL. It
-// needs a table that never had to evict.
+// needs a table that had no reason to forget since.
 func (h *history) mustRemember(n *known) bool {
-	return h.capacity > 100 && n.steady && n.tunnel && h.now.Sub(n.closed[n.only]) < ttl && !h.down[n.only]
+	return h.roomy() && n.steady && n.tunnel && h.now.Before(n.latest) && !h.down[n.only]
+}
+
+// roomy says that no key has to go for another's sake.
+func (h *history) roomy() bool { return h.capacity > 100 && h.ttl > 0 }
+
+// resize may forget what is remembered, but nothing as long as there is room.
+func (h *history) resize(t *rapid.T) {
+	had := h.roomy()
+	h.capacity, h.ttl = drawCapacity(t), drawTTL(t)
+	before := h.table.Stats()
+	if err := h.table.Resize(h.capacity, h.ttl); err != nil {
+		t.Fatal(err)
+	}
+	after := h.table.Stats()
+	if after.Pins != before.Pins || had && h.roomy() && after.Remembered != before.Remembered || h.ttl == 0 && after.Remembered > 0 {
+		t.Fatalf("%+v became %+v", before, after)
+	}
+	if !had || !h.roomy() {
+		for _, n := range h.keys {
+			n.tunnel = false // it may be forgotten, or has never been kept
+		}
+	}
+}
+
+func drawCapacity(t *rapid.T) int {
+	return rapid.SampledFrom([]int{0, 1, 3, 1000, 70_000}).Draw(t, "capacity")
+}
+
+func drawTTL(t *rapid.T) time.Duration {
+	return rapid.SampledFrom([]time.Duration{0, ttl / 4, ttl, 2 * ttl}).Draw(t, "ttl")
 }
 
 func (h *history) giveBack(t *rapid.T, tunnel bool) {
@@ -117,9 +150,6 @@ func (h *history) giveBack(t *rapid.T, tunnel bool) {
 	s := h.open[i]
 	h.open = append(h.open[:i], h.open[i+1:]...)
 	n, id := h.of(s.key), s.pin.Backend()
-	if n.open[id]--; n.open[id] == 0 {
-		delete(n.open, id)
-	}
 	if tunnel {
 		n.closed[id] = h.now
 		n.tunnel = n.tunnel || id == n.only
@@ -127,23 +157,41 @@ func (h *history) giveBack(t *rapid.T, tunnel bool) {
 	} else {
 		s.pin.Abandon()
 	}
+	if n.open[id]--; n.open[id] == 0 {
+		delete(n.open, id)
+		h.left(n, id)
+	}
+}
+
+// left says that the last of some sessions that overlapped has ended.
+func (h *history) left(n *known, id ID) {
+	closed, ok := n.closed[id]
+	if !ok {
+		return // none of them was a tunnel
+	}
+	delete(n.closed, id)
+	n.latest = closed.Add(h.ttl)
+	if n.latest.After(n.until[id]) {
+		n.until[id] = n.latest
+	}
 }
 
 func TestProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		capacity := rapid.SampledFrom([]int{0, 1, 3, 1000}).Draw(t, "capacity")
-		h := &history{edge: newEdge(t, capacity, ttl), capacity: capacity, keys: make(map[Key]*known)}
+		h := &history{capacity: drawCapacity(t), ttl: drawTTL(t), keys: make(map[Key]*known)}
+		h.edge = newEdge(t, h.capacity, h.ttl)
 		t.Repeat(map[string]func(*rapid.T){
 			"open":  h.acquire,
 			"close": func(t *rapid.T) { h.giveBack(t, true) },
 			"fail":  func(t *rapid.T) { h.giveBack(t, false) },
 			"eject": func(t *rapid.T) { h.down[ID(rapid.IntRange(0, backends-1).Draw(t, "backend"))] = true },
 			"back":  func(t *rapid.T) { delete(h.down, ID(rapid.IntRange(0, backends-1).Draw(t, "backend"))) },
+			"size":  h.resize,
 			"wait":  func(t *rapid.T) { h.sleep(time.Duration(rapid.IntRange(1, 40).Draw(t, "minutes")) * time.Minute) },
 			"": func(t *rapid.T) {
 				audit(t, h.table, len(h.open))
-				if st := h.table.Stats(); st.Remembered > capacity {
-					t.Fatalf("%d remembered, the capacity is %d", st.Remembered, capacity)
+				if st := h.table.Stats(); st.Remembered > h.capacity {
+					t.Fatalf("%d remembered, the capacity is %d", st.Remembered, h.capacity)
 				}
 			},
 		})
@@ -151,7 +199,7 @@ func TestProperties(t *testing.T) {
 			h.giveBack(t, rapid.Bool().Draw(t, "tunnel"))
 		}
 		audit(t, h.table, 0)
-		h.sleep(ttl)
+		h.sleep(2 * ttl)
 		clear(h.down)
 		for k := range h.keys {
 			if _, hit, _ := h.table.Acquire(k, h.eligible, func() (ID, bool) { return 0, false }); hit != 0 {
@@ -176,6 +224,13 @@ func TestConcurrentHistories(t *testing.T) {
 	for worker := range 4 {
 		wg.Go(func() { random(t, table, uint64(worker), eligible, &down) })
 	}
+	wg.Go(func() {
+		for i := range 500 {
+			if err := table.Resize(i%4*1000, time.Duration(i%3)*time.Millisecond); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	wg.Wait()
 	audit(t, table, 0)
 	if st := table.Stats(); st.Pins != 0 || st.Remembered > 3000 {

@@ -96,7 +96,10 @@ func New(c Config) (*Table, error) {
 
 // Resize changes capacity and TTL while the table is in use. Keys that are remembered keep their expiry; those that close from
 // now on have the new one. A smaller table forgets the oldest keys of each shard, and with a capacity or a TTL of 0 all that
-// have no session. There are as many shards as before: a table that was made small spreads what it has grown to over few.
+// have no session. Pins stay.
+//
+// There are as many shards as New made: a table that was made small spreads what it has grown to over few, and one that was
+// made large, or to remember nothing, and has less capacity than shards now, remembers keys of some shards only.
 func (t *Table) Resize(capacity int, ttl time.Duration) error {
 	if capacity < 0 || ttl < 0 {
 		return fmt.Errorf("affinity: capacity %d and ttl %v must not be negative", capacity, ttl)
@@ -125,9 +128,10 @@ func (s *shard) resize(size int, ttl time.Duration) (err error) {
 	case s.memories == nil:
 		s.memories, err = simplelru.NewLRU[Key, memory](size, nil)
 	default:
-		if evicted := s.memories.Resize(size); evicted > 0 {
-			s.counts.Evictions += uint64(evicted)
+		for now := s.table.clock(); s.memories.Len() > size; {
+			s.dropOldestLocked(now)
 		}
+		s.memories.Resize(size)
 	}
 	return err
 }

@@ -593,6 +593,14 @@ func TestResize(t *testing.T) {
 		if s := table.Stats(); s.Remembered != 0 || s.Pins != 2 {
 			t.Errorf("%+v", s)
 		}
+		resize(100_000, time.Minute)
+		remember(500)
+		time.Sleep(time.Hour)
+		before := table.Stats()
+		resize(64, time.Minute)
+		if s := table.Stats(); s.Evictions != before.Evictions || s.Expired != before.Expired+uint64(before.Remembered-s.Remembered) {
+			t.Errorf("%+v, before it became small: %+v", s, before)
+		}
 		if table.Resize(-1, 0) == nil || table.Resize(1, -1) == nil {
 			t.Error("no error")
 		}
