@@ -53,12 +53,17 @@ func NewEjector(o EjectorOptions) *Ejector {
 	return &Ejector{options: o, window: window{span: o.Window}}
 }
 
-// Configure changes what makes for an ejection. Rows of failures go on; the share of failures is counted anew if its window
-// has changed.
+// Configure changes what makes for an ejection. Rows of failures go on, as do a probation and how long ejections have grown. The
+// share of failures is counted anew if its window has changed or nobody counted before, and everything if nothing ejected before
+// or does now: successes are not seen then, and would be missing.
 func (e *Ejector) Configure(o EjectorOptions) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if o.Window != e.options.Window {
+	switch {
+	case e.options.off() || o.off():
+		e.forgetLocked()
+		e.window = window{span: o.Window}
+	case o.Window != e.options.Window || e.options.FailureRate == 0 || o.FailureRate == 0:
 		e.window = window{span: o.Window}
 	}
 	e.options = o

@@ -2,6 +2,7 @@ package health
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -242,4 +243,79 @@ func TestConfigureEjector(t *testing.T) {
 			t.Error("switched off")
 		}
 	}
+}
+
+// TestConfigureForgetsWhatWasNotSeen: while nothing ejects nobody counts, so that what was counted before is no row any more.
+func TestConfigureForgetsWhatWasNotSeen(t *testing.T) {
+	on := EjectorOptions{ConnectFailures: 2, AnswerFailures: 2, FailureRate: 0.5, Window: time.Hour, MinAttempts: 3, Time: time.Second, MaxTime: time.Minute}
+	rowsOnly := on
+	rowsOnly.FailureRate = 0
+	for _, tt := range []struct {
+		name string
+		then EjectorOptions
+		want bool // the next failed connect ejects
+	}{
+		{"the same", on, true},
+		{"off and on", EjectorOptions{}, false},
+		{"without a share, and with", rowsOnly, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := NewEjector(on)
+			e.ConnectFailed(0)
+			e.Configure(tt.then)
+			e.Configure(on)
+			if got := e.ConnectFailed(0).Eject; got != tt.want {
+				t.Errorf("ejected: %t", got)
+			}
+		})
+	}
+	e := NewEjector(on)
+	e.ConnectFailed(0)
+	e.Configure(rowsOnly)
+	e.Connected(0, true) // seen by the row, not by the share
+	e.Connected(0, true)
+	e.Configure(on)
+	e.Answered(0, false)
+	e.Connected(0, true)
+	if v := e.ConnectFailed(0); v.Eject {
+		t.Errorf("the share knows of attempts from before: %+v", v)
+	}
+	e = NewEjector(on)
+	e.Return()
+	e.Configure(rowsOnly)
+	if !e.ConnectFailed(0).Eject {
+		t.Error("the probation is over")
+	}
+	e.Eject(0)
+	e.Configure(on)
+	if d := e.Eject(time.Second); d != 2*time.Second {
+		t.Errorf("the second ejection takes %v", d)
+	}
+}
+
+// TestConfigureConcurrently is for the race detector.
+func TestConfigureConcurrently(t *testing.T) {
+	on := EjectorOptions{ConnectFailures: 3, FailureRate: 0.5, Window: time.Second, MinAttempts: 10, Time: time.Second, MaxTime: time.Minute}
+	e := NewEjector(on)
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for i := range 2000 {
+				now := time.Duration(i) * time.Millisecond
+				e.Connected(now, true)
+				if e.ConnectFailed(now).Eject {
+					e.Eject(now)
+					e.Return()
+				}
+				e.Answered(now, i%2 == 0)
+			}
+		})
+	}
+	for i := range 500 {
+		o := on
+		o.Window, o.ConnectFailures = time.Duration(1+i%3)*time.Second, i%2*3
+		e.Configure(o)
+		e.Configure(EjectorOptions{})
+	}
+	wg.Wait()
 }
