@@ -62,13 +62,13 @@ func (l *loop) enumerate(all census, first uint32) bool {
 	if l.closed {
 		return false
 	}
-	owners := *l.group.owners.Load()
 	end := min(first+selectedAtOnce, l.tunnels.next)
 	for place := first; place < end; place++ {
 		t := l.tunnels.at(place)
 		gen := t.gen.Load()
 		label := t.label.Load()
 		up, down, engines := t.ways[up].moved.Load(), t.ways[down].moved.Load(), t.engines()
+		owners := *l.group.owners.Load() // for each anew, see loop.selectedFrom
 		number := int(label >> labelTag)
 		if gen&1 == 0 || number >= len(owners) || t.gen.Load() != gen {
 			continue // none, or one that came meanwhile, perhaps of an owner that did

@@ -165,7 +165,8 @@ func (g *Group) ownerNumber(o Owner) uint16 {
 	return uint16(free) //nolint:gosec // as above
 }
 
-// Forget gives back the number of an owner that has no tunnels and gets none any more.
+// Forget gives back the number of an owner that has no tunnels and gets none any more; the next new one has it. That there are
+// none the caller knows by as many calls of Ended as of Adopt. An owner that is adopted for nevertheless is a new one.
 func (g *Group) Forget(o Owner) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

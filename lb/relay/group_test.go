@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -133,4 +134,80 @@ func TestForgottenOwners(t *testing.T) {
 	if g.owner(0) != Owner(stays) {
 		t.Error("another was forgotten")
 	}
+}
+
+// TestOwnersComeAndGo with tunnels of theirs, many at a time: each is told of its own tunnels only, and finds no others.
+func TestOwnersComeAndGo(t *testing.T) {
+	g := NewGroup(Options{Loops: 2, NoKTLS: true})
+	if err := g.Start(); err != nil {
+		t.Fatal(err)
+	}
+	const workers, each = 4, 75
+	var wg sync.WaitGroup
+	for worker := range uint32(workers) {
+		wg.Go(func() {
+			for range each {
+				ended := make(chan Result, 2)
+				o := ownerOf(func(r Result) { ended <- r })
+				for tag := range uint32(2) {
+					client, _ := legOf(t, 0, false)
+					upstream, _ := legOf(t, 0, true)
+					g.Adopt(Spec{Client: client, Upstream: upstream, Owner: o, Tag: 2*worker + tag})
+				}
+				own := g.Select(func(other Owner, _ uint32) bool { return other == Owner(o) })
+				if len(own) != 2 {
+					t.Errorf("%d tunnels", len(own))
+				}
+				for _, x := range own {
+					x.Kill(termination.Killed)
+				}
+				for range 2 {
+					if r := <-ended; r.Cause != termination.Killed {
+						t.Errorf("%v", r.Cause)
+					}
+				}
+				g.Forget(o)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(*g.owners.Load()); n > workers {
+		t.Errorf("%d numbers for %d owners at a time", n, workers)
+	}
+	if err := g.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.Close()
+}
+
+// TestSelectKnowsWhoseNumberItIs: a number that changes hands while somebody looks is the new owner's with his first tunnel.
+func TestSelectKnowsWhoseNumberItIs(t *testing.T) {
+	g := NewGroup(Options{Loops: 1, NoKTLS: true})
+	if err := g.Start(); err != nil {
+		t.Fatal(err)
+	}
+	watched := ownerOf(func(Result) {})
+	for range 2 {
+		client, _ := legOf(t, 0, false)
+		upstream, _ := legOf(t, 0, true)
+		g.Adopt(Spec{Client: client, Upstream: upstream, Owner: watched})
+	}
+	next := ownerOf(func(Result) {})
+	var saw []Owner
+	g.Select(func(o Owner, _ uint32) bool {
+		if len(saw) == 0 { // as if the second tunnel were to come only now, and be another's
+			g.Forget(watched)
+			g.ownerNumber(next)
+		}
+		saw = append(saw, o)
+		return false
+	})
+	if len(saw) != 2 || saw[0] != Owner(watched) || saw[1] != Owner(next) {
+		t.Errorf("saw %v; the owners are %p and %p", saw, watched, next)
+	}
+	g.KillAll(termination.Killed)
+	if err := g.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.Close()
 }

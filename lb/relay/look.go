@@ -54,12 +54,12 @@ func (l *loop) selectedFrom(list []Tunnel, first uint32, f func(o Owner, tag uin
 	if l.closed {
 		return list, false
 	}
-	owners := *l.group.owners.Load()
 	end := min(first+selectedAtOnce, l.tunnels.next)
 	for place := first; place < end; place++ {
 		t := l.tunnels.at(place)
 		gen := t.gen.Load()
 		label := t.label.Load()
+		owners := *l.group.owners.Load() // for each anew: a number may be another's by now, but not while this tunnel lives
 		number := int(label >> labelTag)
 		if gen&1 == 0 || number >= len(owners) || t.gen.Load() != gen {
 			continue // none, or one that came meanwhile, perhaps of an owner that did
