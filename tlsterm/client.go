@@ -78,7 +78,7 @@ func (c *Client) Reload() error {
 }
 
 // Become takes over what next has loaded, which was described in the same way; next must not be used any more. Sessions are
-// forgotten only if a file has changed. False: they are described differently, and nothing has happened.
+// forgotten only if a file has changed. False: they are described differently, and nothing has happened; the caller uses next.
 func (c *Client) Become(next *Client) bool {
 	if !reflect.DeepEqual(c.options, next.options) {
 		return false
@@ -95,11 +95,14 @@ func (c *Client) Become(next *Client) bool {
 // Watch reloads what changes on disk until ctx ends, and returns its error; see Terminator.Watch. A Client without
 // files has nothing to watch and just waits.
 func (c *Client) Watch(ctx context.Context, report func(Event)) error {
-	if len(c.files) == 0 {
+	c.mu.Lock()
+	paths := c.files.paths()
+	c.mu.Unlock()
+	if len(paths) == 0 {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return watchFiles(ctx, c.watch, c.files.paths(), c.refresh, report)
+	return watchFiles(ctx, c.watch, paths, c.refresh, report)
 }
 
 func (c *Client) refresh() []Event {

@@ -39,10 +39,10 @@ type Options struct {
 
 // Terminator does the server side of handshakes. Safe for concurrent use.
 type Terminator struct {
-	options  Options // under mu, once others can see it
-	noDetach bool
-	now      func() time.Time
-	watch    filewatch.Settings
+	now   func() time.Time
+	watch filewatch.Settings
+
+	noDetach atomic.Bool // of options, for handshakes
 
 	// config owns the ticket keys, which crypto/tls makes and rotates, so it lives as long as one policy for client
 	// certificates does: a new certificate is found through current and ends no session, a new CA file gets a new
@@ -53,8 +53,9 @@ type Terminator struct {
 	current atomic.Pointer[material]
 	names   atomic.Pointer[nameIndex]
 
-	mu    sync.Mutex // one reload at a time
-	files sources
+	mu      sync.Mutex // one reload at a time
+	options Options
+	files   sources
 }
 
 // New loads and checks all files. Each error names its file; certificates that are not valid now are accepted, see
@@ -68,7 +69,8 @@ func New(o Options) (*Terminator, error) {
 	if len(o.Certificates) == 0 {
 		return nil, errors.New("no certificate is configured")
 	}
-	t := &Terminator{options: o, noDetach: o.NoDetach, now: time.Now, watch: filewatch.Default, files: newSources(o.Certificates, o.ClientCA)}
+	t := &Terminator{options: o, now: time.Now, watch: filewatch.Default, files: newSources(o.Certificates, o.ClientCA)}
+	t.noDetach.Store(o.NoDetach)
 	if err := t.Reload(); err != nil {
 		return nil, err
 	}
@@ -99,24 +101,36 @@ func (t *Terminator) Reload() error {
 }
 
 // Become takes over what next is made of: its options, its files, and what was loaded from them. Next must not be used any
-// more. Clients resume sessions that they had from t, unless the client CA file has changed or there are no tickets any
-// more. Whether connections are detached stays as it was. A Watch that runs goes on with the files of before: it is to be
-// begun anew.
+// more. Connections and handshakes that are under way go on as they began. Clients resume the sessions that they had from t,
+// unless the contents of the client CA file are others; and where there are no tickets any more their keys are thrown away, so
+// that none from before is good when there are again.
+//
+// A Watch that runs goes on with the files of before: it is to be begun anew.
 func (t *Terminator) Become(next *Terminator) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o := next.options
-	changed := o.MinVersion != t.options.MinVersion || o.SessionTickets != t.options.SessionTickets || !slices.Equal(o.ALPN, t.options.ALPN)
+	m, o := next.current.Load(), next.options
+	was := t.options
+	changed := o.MinVersion != was.MinVersion || o.SessionTickets != was.SessionTickets || !slices.Equal(o.ALPN, was.ALPN)
 	t.options, t.files = o, next.files
-	m := next.current.Load()
-	old := t.current.Load()
-	if changed && old.ca.sameAs(m.ca) {
-		c := t.config.Load().Clone() // with its ticket keys
-		c.MinVersion, c.NextProtos, c.SessionTicketsDisabled = o.MinVersion, o.ALPN, !o.SessionTickets
-		c.GetConfigForClient = newClones(c).configFor
-		t.config.Store(c)
+	t.noDetach.Store(o.NoDetach)
+	if changed && t.current.Load().ca.sameAs(m.ca) {
+		t.config.Store(t.changedConfig(m.ca))
 	}
 	t.installLocked(m)
+}
+
+// changedConfig is the config for other options and the same authorities, with the ticket keys of the one in use. What its
+// GetConfigForClient hands out is cloned of itself: of the former it would have the former options.
+func (t *Terminator) changedConfig(ca *authorities) *tls.Config {
+	fresh := t.newConfig(ca)
+	if !t.options.SessionTickets {
+		return fresh
+	}
+	c := t.config.Load().Clone() // with its ticket keys, which cannot be had otherwise
+	c.MinVersion, c.NextProtos, c.SessionTicketsDisabled = fresh.MinVersion, fresh.NextProtos, false
+	c.GetConfigForClient = newClones(c).configFor
+	return c
 }
 
 // Watch reloads what changes on disk until ctx ends, and returns its error. A certificate with its key, and the client
@@ -198,7 +212,7 @@ func (t *Terminator) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 func (t *Terminator) Handshake(ctx context.Context, raw net.Conn, prefix []byte) (*Conn, error) {
 	c := &Conn{raw: raw}
 	var seen *witness
-	if c.reason = standing(t.noDetach); c.reason == Detached {
+	if c.reason = standing(t.noDetach.Load()); c.reason == Detached {
 		seen = newWitness(asServer)
 	}
 	w := newWire(raw, prefix, seen)
