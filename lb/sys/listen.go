@@ -23,9 +23,10 @@ type ListenOptions struct {
 	Backlog int
 	// Mode is the permission of a unix socket's file; 0: 0777 less the umask, as bind(2) has it.
 	Mode os.FileMode
-	// Over are listeners of this process that are closed soon and may be in the way, as 127.0.0.1:443 is in that of :443. Where
-	// one of them has the same port and the address is taken, they share it until then. Somebody else who listens there with
-	// SO_REUSEPORT, as the same user, goes unnoticed in that case.
+	// Over are TCP listeners of this process that are closed soon and may be in the way, as 127.0.0.1:443 is in that of :443.
+	// Where some of them have the same port and the address is taken, all share it until then, with SO_REUSEPORT; connections
+	// go to whoever's address is the narrower one. In that case only, somebody else goes unnoticed who listens there as the same
+	// user with SO_REUSEPORT, now or later. Unix sockets are not shared.
 	Over []net.Listener
 	// Socket is set on the listening socket. Accepted connections inherit all of it, at no system call each.
 	Socket SocketOptions
@@ -63,13 +64,13 @@ func listenTCP(ctx context.Context, bind string, o ListenOptions) ([]net.Listene
 	// The first socket is bound without SO_REUSEPORT: that is what makes the kernel refuse an address on which
 	// somebody else listens, with or without the option. It gets the option only then, so that ours can join.
 	first, err := listenOne(ctx, network, bind, o, false)
-	if is(err, unix.EADDRINUSE) && shareAll(inTheWay(bind, o.Over)) {
-		first, err = listenOne(ctx, network, bind, o, true)
+	if over := inTheWay(bind, o.Over); len(over) > 0 && is(err, unix.EADDRINUSE) {
+		first, err = listenOver(ctx, network, bind, o, over)
 	}
 	if err != nil {
 		return nil, err
 	}
-	others, err := Grow([]net.Listener{first}, o)
+	others, err := grow(ctx, []net.Listener{first}, o)
 	if err != nil {
 		_ = first.Close()
 		return nil, err
@@ -77,23 +78,54 @@ func listenTCP(ctx context.Context, bind string, o ListenOptions) ([]net.Listene
 	return append([]net.Listener{first}, others...), nil
 }
 
-// Grow adds sockets to those of one TCP address until there are o.Shards, and returns the new ones.
+// listenOver binds an address that listeners of ours have, or a part of it. On error those are as they were.
+func listenOver(ctx context.Context, network, bind string, o ListenOptions, over []net.Listener) (net.Listener, error) {
+	undo, err := share(over)
+	if err != nil {
+		return nil, err
+	}
+	l, err := listenOne(ctx, network, bind, o, true)
+	if err != nil {
+		undo()
+		return nil, err
+	}
+	return l, nil
+}
+
+// Grow adds sockets to those of one TCP address until there are o.Shards, and returns the new ones. What waits at the others is
+// left alone. On error none is added. Errors are as those of Listen.
+//
+// An address that once had several sockets is open to others of this user with SO_REUSEPORT until all of them are closed, also
+// when there is only one again: the kernel keeps that with the port (inet_csk_update_fastreuse).
 func Grow(existing []net.Listener, o ListenOptions) (added []net.Listener, err error) {
-	if len(existing) >= o.Shards {
+	if len(existing) == 0 || len(existing) >= o.Shards {
 		return nil, nil
 	}
-	if !shareAll(existing) {
-		return nil, fmt.Errorf("listen on %q: SO_REUSEPORT cannot be set", existing[0].Addr())
+	if added, err = grow(context.Background(), existing, o); err != nil {
+		return nil, listenError(existing[0].Addr().String(), err)
+	}
+	return added, nil
+}
+
+// grow is Grow with plain errors.
+func grow(ctx context.Context, existing []net.Listener, o ListenOptions) (added []net.Listener, err error) {
+	if len(existing) >= o.Shards {
+		return nil, nil
 	}
 	address := existing[0].Addr().String()
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
+	undo, err := share(existing)
+	if err != nil {
+		return nil, err
+	}
 	for len(existing)+len(added) < o.Shards {
-		l, err := listenOne(context.Background(), networkOf(existing[0], host), address, o, true)
+		l, err := listenOne(ctx, networkOf(existing[0], host), address, o, true)
 		if err != nil {
 			closeAll(added)
+			undo()
 			return nil, err
 		}
 		added = append(added, l)
@@ -131,30 +163,58 @@ func inTheWay(bind string, listeners []net.Listener) []net.Listener {
 	})
 }
 
-// shareAll lets others of this user bind the addresses of listeners. False: there are none, or it cannot be done.
-func shareAll(listeners []net.Listener) bool {
-	for _, l := range listeners {
-		if control(l, func(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }) != nil {
-			return false
+// share lets others of this user bind the addresses of listeners (SO_REUSEPORT, socket(7)). undo takes it back from those that
+// did not share before; where one has come meanwhile it does not help, see Grow.
+func share(listeners []net.Listener) (undo func(), err error) {
+	var changed []net.Listener
+	undo = func() {
+		for _, l := range changed {
+			_ = control(l, func(fd int) error { return setInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 0) })
 		}
 	}
-	return len(listeners) > 0
+	for _, l := range listeners {
+		had := 0
+		err = control(l, func(fd int) (err error) {
+			if had, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT); err != nil {
+				return os.NewSyscallError("getsockopt", err)
+			}
+			return setInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		})
+		if err != nil {
+			undo()
+			return nil, err
+		}
+		if had == 0 {
+			changed = append(changed, l)
+		}
+	}
+	return undo, nil
 }
 
-// ApplyListen changes what connections inherit that a listening socket accepts from now on.
+// ApplyListen changes what connections inherit from a listening socket. Those whose handshake is over, also if nobody has accepted
+// them yet, keep what they have. It does nothing to a unix socket.
 func ApplyListen(l net.Listener, o SocketOptions) error {
 	if l.Addr().Network() != "tcp" {
 		return nil
 	}
-	return control(l, func(fd int) error {
-		if err := setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0); err != nil {
-			return err
+	err := control(l, func(fd int) error {
+		// Only what is not wanted is switched off: a connection that comes between two calls would be without it for good.
+		if o.Keepalive <= 0 {
+			if err := setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0); err != nil {
+				return err
+			}
 		}
-		if err := setInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 0); err != nil {
-			return err
+		if o.UserTimeout <= 0 {
+			if err := setInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, 0); err != nil {
+				return err
+			}
 		}
 		return o.apply(fd)
 	})
+	if err != nil {
+		return fmt.Errorf("set the options of %s: %w", l.Addr(), err)
+	}
+	return nil
 }
 
 // tcpNetwork picks the family by the host, since package net turns "0.0.0.0" into a socket of both families
