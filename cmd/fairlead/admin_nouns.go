@@ -50,11 +50,7 @@ func newListeners() *cobra.Command {
 	return noun(&remote{}, cmd, fixed("/v1/listeners"), func(w io.Writer, list []admin.Listener, _ bool) {
 		row(w, "LISTENER", "STATE", "SESSIONS", "ARRIVED", "ADDRESSES")
 		for _, l := range list {
-			state := "up"
-			if l.Drain != nil {
-				state = "draining"
-			}
-			row(w, l.Name, state, l.Sessions, l.Arrived, strings.Join(l.Addresses, " "))
+			row(w, l.Name, l.State, l.Sessions, l.Arrived, strings.Join(l.Addresses, " "))
 		}
 	})
 }

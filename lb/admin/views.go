@@ -62,6 +62,7 @@ type Status struct {
 // Listener is an element of GET /v1/listeners.
 type Listener struct {
 	Name      string   `json:"name"`
+	State     string   `json:"state"` // up, draining, or removed: from the configuration, and there for its sessions
 	Addresses []string `json:"addresses"`
 	Sessions  int      `json:"sessions"`
 	Arrived   uint64   `json:"arrived"`
@@ -72,6 +73,14 @@ func viewListener(f *lb.Frontend) Listener {
 	v := Listener{Name: f.Name(), Addresses: []string{}, Sessions: f.Open(), Arrived: f.Arrived(), Drain: viewDrain(f.DrainProgress())}
 	for _, a := range f.Addrs() {
 		v.Addresses = append(v.Addresses, a.String())
+	}
+	switch {
+	case len(v.Addresses) == 0:
+		v.State = "removed"
+	case v.Drain != nil:
+		v.State = "draining"
+	default:
+		v.State = "up"
 	}
 	return v
 }

@@ -123,7 +123,7 @@ func TestAdminShowsAndTells(t *testing.T) {
 	api.must("POST", "/v1/listeners/edge/drain", `{"deadline": "1h"}`, nil)
 	var listeners []admin.Listener
 	api.must("GET", "/v1/listeners", "", &listeners)
-	if l := listeners[0]; l.Name != "edge" || l.Drain == nil || !l.Drain.Pinned || l.Sessions != 1 || l.Addresses[0] != e.d.Addrs("edge")[0].String() {
+	if l := listeners[0]; l.Name != "edge" || l.State != "draining" || l.Drain == nil || !l.Drain.Pinned || l.Sessions != 1 || l.Addresses[0] != e.d.Addrs("edge")[0].String() {
 		t.Errorf("%+v", l)
 	}
 	api.must("POST", "/v1/listeners/edge/enable", "", nil)
