@@ -64,10 +64,18 @@ func (s *Server) backends(w http.ResponseWriter, r *http.Request) {
 		}
 		pools = []*lb.Pool{p}
 	}
+	type place struct{ pool, backend string }
+	moved := map[place]lb.Traffic{}
+	for _, t := range lb.TrafficOf(nil, pools, s.options.Edge.Relay()).Backends {
+		moved[place{t.Pool, t.Backend}] = t.Traffic
+	}
 	list := []Backend{}
 	for _, p := range pools {
 		for _, b := range p.Status().Backends {
-			list = append(list, viewBackend(p.Name(), b))
+			v := viewBackend(p.Name(), b)
+			t := moved[place{v.Pool, v.Name}]
+			v.Up, v.Down = t.Up, t.Down
+			list = append(list, v)
 		}
 	}
 	answer(w, http.StatusOK, list)

@@ -180,6 +180,8 @@ type Backend struct {
 	Drain          *Drain     `json:"drain,omitempty"`
 	Closing        bool       `json:"closing"`
 	Closed         int64      `json:"closed"`
+	Up             uint64     `json:"up"` // payload bytes since the start, those of open tunnels included; it never goes back
+	Down           uint64     `json:"down"`
 }
 
 // Check is what active checks have found.

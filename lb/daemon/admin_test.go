@@ -138,6 +138,33 @@ func TestAdminShowsAndTells(t *testing.T) {
 	_, _ = c.Close(), up.Close()
 }
 
+// TestAdminCountsBytes of open tunnels and of ended ones, for each backend.
+func TestAdminCountsBytes(t *testing.T) {
+	a, b := startBackend(t, "tcp", "127.0.0.1:0"), startBackend(t, "tcp", "127.0.0.1:0")
+	e, api := withAdmin(t, one("tcp", "", "balance: round_robin", a.addr(), b.addr()))
+	moved := func(up, down uint64) {
+		t.Helper()
+		var list []admin.Backend
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			list = nil
+			api.must("GET", "/v1/backends?pool=p", "", &list)
+			if len(list) == 2 && list[0].Up+list[1].Up == up && list[0].Down+list[1].Down == down && list[0].Up*list[1].Up == 0 {
+				return // bytes are counted once they are sent
+			}
+		}
+		t.Fatalf("not %d up and %d down on one backend: %+v", up, down, list)
+	}
+	moved(0, 0)
+	c, up := e.tunnel2(a, b, "12345")
+	moved(5, uint64(len(switching)))
+	_, _ = c.Close(), up.Close()
+	e.session(0)
+	moved(5, uint64(len(switching)))
+	if status, text := api.ask("GET", "/v1/backends?pool=none", "", nil); status != http.StatusNotFound || !strings.Contains(text, "there is no pool") {
+		t.Errorf("%d %s", status, text)
+	}
+}
+
 // tunnel2 opens a tunnel to whichever of two backends it goes to.
 func (e *edge) tunnel2(a, b *backend, request string) (c, up *peer) {
 	e.t.Helper()
