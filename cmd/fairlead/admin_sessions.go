@@ -33,7 +33,7 @@ func addFilters(flags *pflag.FlagSet) filters {
 	flags.Duration("min-age", 0, "open for this `TIME` at least")
 	flags.Duration("min-idle", 0, "without a byte for this `TIME` at least")
 	flags.Uint64("min-bytes", 0, "with so many `BYTES` at least, both ways together")
-	flags.Int("limit", 0, "at most this `NUMBER`: of those shown the oldest, of those killed the longest idle")
+	flags.Int("limit", 0, "at most this `NUMBER`: of those shown the first, of those killed the longest idle")
 	return filters{flags}
 }
 
@@ -51,8 +51,10 @@ func (f filters) given() map[string]string {
 func newSessions() *cobra.Command {
 	cmd := &cobra.Command{Use: "sessions", Short: "Show open tunnels of a running process", Args: cobra.NoArgs}
 	f := addFilters(cmd.Flags())
+	var order string
+	cmd.Flags().StringVar(&order, "order", "age", "age, idle, up or down: by `WHAT` they are ordered, the largest first, or with a - before it the smallest")
 	path := func([]string) string {
-		q := url.Values{}
+		q := url.Values{"order": {order}}
 		for name, value := range f.given() {
 			q.Set(name, value)
 		}

@@ -66,6 +66,8 @@ func TestVerbs(t *testing.T) {
 		t.Errorf("%+v", one)
 	}
 	says(verb(0, "sessions", "--limit", "3"), "3 of 20; --limit shows more")
+	says(verb(0, "sessions", "--limit", "3", "--order", "-idle"), "3 of 20")
+	says(verb(1, "sessions", "--order", "size"), "want age, idle, up or down")
 	says(verb(0, "sessions", "-o", "wide", "--id", one.ID), one.ID, one.Client, "b1")
 	if r := verb(0, "sessions", "--client", "10.0.0.0/8"); strings.Contains(r.stdout, "127.0.0.1") {
 		t.Error(r.stdout)

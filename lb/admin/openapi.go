@@ -33,7 +33,7 @@ func table() []route {
 		{"GET", "/v1/pools", "The pools", nil, nil, []Pool{}, (*Server).pools},
 		{"GET", "/v1/backends", "The backends of all pools, or of one", []string{"pool"}, nil, []Backend{}, (*Server).backends},
 		{"GET", "/v1/sources", "Where backends come from that the configuration does not list", nil, nil, []SourceView{}, (*Server).sources},
-		{"GET", "/v1/sessions", "Open tunnels, the oldest first", selectors, nil, Sessions{}, (*Server).sessions},
+		{"GET", "/v1/sessions", "Open tunnels, the oldest first or as order says", append([]string{"order"}, selectors...), nil, Sessions{}, (*Server).sessions},
 		{"GET", "/v1/where", "Where a client's next session would go: by its key, or by its address", []string{"pool", "key", "address"}, nil, Where{}, (*Server).where},
 		{"GET", "/v1/config", "The configuration in force, secrets masked", nil, nil, Config{}, (*Server).config},
 		{"GET", "/v1/certificates", "The certificates in use", nil, nil, []Certificate{}, (*Server).certificates},

@@ -41,7 +41,7 @@ type Session struct {
 	Engine   string   `json:"engine"`
 }
 
-// Sessions is GET /v1/sessions: the oldest first.
+// Sessions is GET /v1/sessions: the oldest first, or as `order` says.
 type Sessions struct {
 	Total    int       `json:"total"` // that were meant, also those that are not listed
 	Sessions []Session `json:"sessions"`
@@ -131,8 +131,11 @@ func (s *Server) each(sel *selection, f func(*lb.Session)) {
 }
 
 func (s *Server) sessions(w http.ResponseWriter, r *http.Request) {
-	sel, err := readSelection(r.URL.Query())
-	if err != nil {
+	q := r.URL.Query()
+	compare, err := readRank(q["order"])
+	q.Del("order")
+	sel, selErr := readSelection(q)
+	if err = cmp.Or(err, selErr); err != nil {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
@@ -141,16 +144,47 @@ func (s *Server) sessions(w http.ResponseWriter, r *http.Request) {
 		v.Total++
 		v.Sessions = append(v.Sessions, viewSession(x))
 		if len(v.Sessions) >= 2*sel.limit {
-			v.oldest(sel.limit)
+			v.first(sel.limit, compare)
 		}
 	})
-	v.oldest(sel.limit)
+	v.first(sel.limit, compare)
 	answer(w, http.StatusOK, v)
 }
 
-// oldest leaves the oldest ones.
-func (v *Sessions) oldest(limit int) {
-	slices.SortFunc(v.Sessions, func(a, b Session) int { return cmp.Or(cmp.Compare(b.Age, a.Age), cmp.Compare(a.ID, b.ID)) })
+// rank compares sessions: the one that is listed first is less.
+type rank func(a, b *Session) int
+
+// ranks are what sessions may be ordered by, the largest first.
+var ranks = map[string]rank{
+	"age":  func(a, b *Session) int { return cmp.Compare(b.Age, a.Age) },
+	"idle": func(a, b *Session) int { return cmp.Compare(b.Idle, a.Idle) },
+	"up":   func(a, b *Session) int { return cmp.Compare(b.Up, a.Up) },
+	"down": func(a, b *Session) int { return cmp.Compare(b.Down, a.Down) },
+}
+
+// readRank reads the parameter `order`: a word of ranks, with a - before it for the smallest first.
+func readRank(values []string) (rank, error) {
+	switch len(values) {
+	case 0:
+		return ranks["age"], nil
+	case 1:
+	default:
+		return nil, fmt.Errorf("order is given %d times", len(values))
+	}
+	word, turned := strings.CutPrefix(values[0], "-")
+	by, ok := ranks[word]
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("order %q: want age, idle, up or down, with a - before it for the smallest first", values[0])
+	case turned:
+		return func(a, b *Session) int { return by(b, a) }, nil
+	}
+	return by, nil
+}
+
+// first leaves the first ones.
+func (v *Sessions) first(limit int, by rank) {
+	slices.SortFunc(v.Sessions, func(a, b Session) int { return cmp.Or(by(&a, &b), cmp.Compare(a.ID, b.ID)) })
 	v.Sessions = v.Sessions[:min(len(v.Sessions), limit)]
 }
 

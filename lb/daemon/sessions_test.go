@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -192,4 +194,46 @@ func TestKillIsPaced(t *testing.T) {
 	}
 	ends[6].send("still here")
 	ends[7].want("still here")
+}
+
+// TestSessionsInOrder by what a request says, and the bound leaves the first.
+func TestSessionsInOrder(t *testing.T) {
+	a, b := startBackend(t, "tcp", "127.0.0.1:0"), startBackend(t, "tcp", "127.0.0.1:0")
+	e, api := withAdmin(t, one("tcp", "", "balance: round_robin", a.addr(), b.addr()))
+	var want []string // by how much they sent
+	for _, said := range []string{"1", "22", "333"} {
+		c, up := e.tunnel2(a, b, said)
+		defer func() { _, _ = c.Close(), up.Close() }()
+		want = append(want, c.LocalAddr().String())
+	}
+	list := func(order string) (clients []string, total int) {
+		var v admin.Sessions
+		api.must("GET", "/v1/sessions?limit=2"+order, "", &v)
+		for _, s := range v.Sessions {
+			clients = append(clients, s.Client)
+		}
+		return clients, v.Total
+	}
+	for order, first := range map[string][]string{
+		"": {want[0], want[1]}, "&order=age": {want[0], want[1]}, "&order=-age": {want[2], want[1]}, "&order=up": {want[2], want[1]}, "&order=-up": {want[0], want[1]},
+	} {
+		var got []string
+		var total int
+		for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if got, total = list(order); total == 3 && slices.Equal(got, first) {
+				break // bytes are counted once they are sent
+			}
+		}
+		if total != 3 || !slices.Equal(got, first) {
+			t.Errorf("%q: %q of %d, want %q", order, got, total, first)
+		}
+	}
+	for _, bad := range []string{"order=size", "order=", "order=age&order=up"} {
+		if status, text := api.ask("GET", "/v1/sessions?"+bad, "", nil); status != http.StatusBadRequest || !strings.Contains(text, "order") {
+			t.Errorf("%s: %d %s", bad, status, text)
+		}
+	}
+	if status, _ := api.ask("POST", "/v1/sessions/kill", `{"filter": {"order": "up"}}`, nil); status != http.StatusBadRequest {
+		t.Errorf("kill has an order of its own, and takes one: %d", status)
+	}
 }
