@@ -36,6 +36,8 @@ type remote struct {
 	file, socket, token string // flags
 	format              string
 	watch               time.Duration
+
+	kept *http.Transport // of one who asks again and again; nil: each call has a connection of its own
 }
 
 // addFlags gives a command the flags that find the process.
@@ -91,16 +93,10 @@ func (r *remote) call(ctx context.Context, method, path string, body, out any) e
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	network, at := "tcp", address
-	if p, ok := strings.CutPrefix(address, "unix:"); ok {
-		network, at = "unix", p
-	}
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, at)
-	}}
-	host := at
-	if network == "unix" {
-		host = "localhost"
+	transport, host := r.kept, hostOf(address)
+	if transport == nil {
+		transport = transportTo(address)
+		transport.DisableKeepAlives = true
 	}
 	var payload []byte
 	if body != nil {
@@ -117,7 +113,7 @@ func (r *remote) call(ctx context.Context, method, path string, body, out any) e
 	}
 	answer, err := (&http.Client{Transport: transport}).Do(q)
 	if err != nil {
-		return failed(fmt.Errorf("ask the process at %s: %w; is it running, with an admin section in its configuration?", address, rootOf(err)))
+		return failed(&unreachableError{address, rootOf(err)})
 	}
 	defer func() { _ = answer.Body.Close() }()
 	err = decodeAnswer(answer, out)
@@ -140,6 +136,53 @@ var placed = regexp.MustCompile(`^[^\n]+:\d+:\d+: `)
 func (r refusal) isPlaced() bool {
 	return placed.MatchString(string(r))
 }
+
+// networkOf takes an admin address apart.
+func networkOf(address string) (network, at string) {
+	if p, ok := strings.CutPrefix(address, "unix:"); ok {
+		return "unix", p
+	}
+	return "tcp", address
+}
+
+// hostOf is the name that requests have: the API takes those of loopback only.
+func hostOf(address string) string {
+	if network, at := networkOf(address); network == "tcp" {
+		return at
+	}
+	return "localhost"
+}
+
+func transportTo(address string) *http.Transport {
+	network, at := networkOf(address)
+	return &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, at)
+	}}
+}
+
+// hold finds the process once and for all, and keeps connections to it between calls, which may then be made at the same time. release closes them.
+func (r *remote) hold() (release func(), err error) {
+	address, err := r.address()
+	if err != nil {
+		return nil, err
+	}
+	r.socket, r.kept = address, transportTo(address)
+	return r.kept.CloseIdleConnections, nil
+}
+
+// unreachableError says that a process did not answer at all.
+type unreachableError struct {
+	address string
+	err     error
+}
+
+// Error says what may be wrong.
+func (e *unreachableError) Error() string {
+	return fmt.Sprintf("ask the process at %s: %v; is it running, with an admin section in its configuration?", e.address, e.err)
+}
+
+// Unwrap gives what went wrong.
+func (e *unreachableError) Unwrap() error { return e.err }
 
 // rootOf takes the URL, which means nothing here, off an error of package http.
 func rootOf(err error) error {

@@ -16,7 +16,7 @@ import (
 func newAdminCommands() []*cobra.Command {
 	return []*cobra.Command{
 		newStatus(), newListeners(), newPools(), newBackends(), newSessions(), newWhere(), newConfig(), newCertificates(),
-		newDrain(), newEnable(), newDisable(), newWeight(), newKill(), newReload(), newLogLevel(),
+		newDrain(), newEnable(), newDisable(), newWeight(), newKill(), newReload(), newLogLevel(), newTop(),
 	}
 }
 

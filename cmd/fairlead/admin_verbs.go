@@ -40,7 +40,11 @@ func (a *aim) path(args []string, verb string) (path, what string, err error) {
 	if !ok || pool == "" || backend == "" {
 		return "", "", fmt.Errorf("%q is not POOL/BACKEND, as in chat/b0", args[0])
 	}
-	return "/v1/pools/" + url.PathEscape(pool) + "/backends/" + url.PathEscape(backend) + "/" + verb, "backend " + args[0], nil
+	return backendPath(pool, backend, verb), "backend " + args[0], nil
+}
+
+func backendPath(pool, backend, verb string) string {
+	return "/v1/pools/" + url.PathEscape(pool) + "/backends/" + url.PathEscape(backend) + "/" + verb
 }
 
 // tell gives the order and says that it was taken.

@@ -46,6 +46,14 @@ func obey(signals <-chan os.Signal, end context.CancelFunc, done <-chan struct{}
 	}
 }
 
+// untilSignal gives a context that ends at the first signal which would end the process, SIGHUP of a terminal that is closed included. What holds a terminal gives
+// it back then. A second one does what signals do.
+func untilSignal(parent context.Context) (ctx context.Context, stop context.CancelFunc) {
+	ctx, stop = signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
 // statusOf is the exit status of a process that a signal ended.
 func statusOf(s os.Signal) int {
 	if number, ok := s.(syscall.Signal); ok {
