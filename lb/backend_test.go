@@ -196,6 +196,15 @@ func TestPanic(t *testing.T) {
 	if n := seen(); len(n) != 3 || n["b3"] {
 		t.Errorf("none is well and one disabled, and sessions went to %v", n)
 	}
+	must(t, p.Disable("b0"))
+	must(t, p.Disable("b1"))
+	must(t, p.Disable("b2"))
+	if p.Status().Panic {
+		t.Error("panic where all are out by order")
+	}
+	if poolOf(t, PoolOptions{PanicThreshold: 0.5}).Status().Panic {
+		t.Error("panic without backends")
+	}
 	never := poolOf(t, PoolOptions{}, same(1)...)
 	never.strike(never.byName["b0"], down, 0)
 	if never.open(1) != nil {

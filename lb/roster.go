@@ -97,7 +97,7 @@ func (p *Pool) survey(r *roster) *view {
 	case eligible[primaries] == 0 && eligible[backups] > 0:
 		v.tier = backups
 	case eligible[primaries] == 0:
-		v.panic = threshold > 0
+		v.panic = threshold > 0 && total[primaries]+total[backups] > 0 // without any there is nothing to disregard
 	default:
 		v.panic = float64(eligible[primaries]) < threshold*float64(total[primaries])
 	}
