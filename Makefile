@@ -35,7 +35,7 @@ RACE_BINARY  := $(CURDIR)/bin/race/fairlead
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test race fuzz chaos bench bench-edge fmt vet lint check need-go need-tests
+.PHONY: help build demo docs test race fuzz chaos bench bench-edge fmt vet lint check need-go need-tests
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,10 @@ bench: need-go $(BENCHSTAT) ## run the benchmarks BENCHCOUNT (6) times and summa
 
 bench-edge: build ## compare whole edges, fairlead with nginx and haproxy where installed (12 minutes; EDGEFLAGS='-workloads echo,idle')
 	FAIRLEAD_BINARY=$(PLAIN_BINARY) $(GO) test ./bench -run '^$$' -bench Edge -benchtime 1x -timeout 60m $(EDGEFLAGS)
+
+docs: need-go ## write docs/configuration.md, fairlead.schema.json and openapi.json anew, from the code
+	$(GO) test ./config -run '^(TestSchemaIsPublished|TestReferenceIsPublished)$$' -update
+	$(GO) test ./lb/admin -run '^TestDescription$$' -update
 
 fmt: need-go ## format the Go files
 	@$(GO_FILES) | xargs -0 "$$($(GO) env GOROOT)/bin/gofmt" -w

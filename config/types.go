@@ -174,7 +174,7 @@ type Route struct {
 	Host string `yaml:"host"`
 	// PathPrefix matches the start of the request path, byte for byte.
 	PathPrefix string `yaml:"path_prefix"`
-	// SNI matches the TLS server name; wildcards as in Host.
+	// SNI matches the TLS server name; wildcards as in host.
 	SNI string `yaml:"sni"`
 	// Pool takes the connection.
 	Pool string `yaml:"pool"`
