@@ -2,6 +2,7 @@ package lb
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,6 +54,19 @@ func TestEveryTroubleHasAHint(t *testing.T) {
 	for c := range hints {
 		if sentences[c] == "" {
 			t.Errorf("%v has a hint and no sentence", c)
+		}
+	}
+}
+
+// TestTroublesAreDocumented: whoever sees a sentence in the log finds it in the list.
+func TestTroublesAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c, sentence := range sentences {
+		if !strings.Contains(string(page), "\n| `"+sentence+"` | ") {
+			t.Errorf("docs/troubleshooting.md has no line for %v: %q", c, sentence)
 		}
 	}
 }
