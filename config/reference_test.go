@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,19 +72,21 @@ func (c comments) meaning(t reflect.Type, f reflect.StructField, key string) str
 	for _, verb := range []string{"is ", "are "} {
 		text = strings.TrimPrefix(text, verb)
 	}
+	if first, _, _ := strings.Cut(text, " "); slices.Contains(enums[f.Type], strings.Trim(first, ",")) {
+		return text // a value is written as it is
+	}
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // value says how a key is written, and within which bounds.
 func (c comments) value(owner reflect.Type, f reflect.StructField, path string) string {
 	t, r := f.Type, rules[ruleName(owner, f.Tag.Get("yaml"))]
-	if inner, ok := structOf(t); ok {
-		link := sectionPath("", path, t)
+	if _, ok := structOf(t); ok {
 		what := "map"
 		if t.Kind() == reflect.Slice {
-			what = "list"
+			what = "list of maps"
 		}
-		return fmt.Sprintf("%s, [%s](#%s)", what, inner.Name(), slug(link))
+		return fmt.Sprintf("[%s](#%s)", what, slug(sectionPath("", path, t)))
 	}
 	if t.Kind() == reflect.Slice {
 		return "list of " + scalarName(t.Elem())
