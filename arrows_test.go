@@ -25,7 +25,8 @@ var arrows = map[string]string{
 
 	"lb": "health lb/affinity lb/balance lb/peek lb/relay lb/sys lb/tally lb/termination tlsterm " +
 		"github.com/gaissmai/bart github.com/pires/go-proxyproto go.uber.org/zap",
-	"lb/admin":           "lb lb/affinity lb/discovery lb/relay lb/sys lb/termination tlsterm github.com/invopop/jsonschema github.com/prometheus/client_golang go.uber.org/zap",
+	"lb/admin":           "lb lb/admin/dashboard lb/admin/history lb/affinity lb/discovery lb/relay lb/sys lb/termination tlsterm github.com/invopop/jsonschema github.com/prometheus/client_golang go.uber.org/zap",
+	"lb/admin/dashboard": "",
 	"lb/admin/history":   "",
 	"lb/affinity":        "github.com/hashicorp/golang-lru/v2",
 	"lb/balance":         "",

@@ -213,6 +213,10 @@ type Admin struct {
 	TCP string `yaml:"tcp"`
 	// TokenFile names the file of that token, of 16 characters at least; it is sent as "Authorization: Bearer TOKEN".
 	TokenFile string `yaml:"token_file"`
+	// Streams is how many pages of the dashboard, and others that follow /v1/stream, are told of changes at a time.
+	Streams int `yaml:"streams"`
+	// History is the memory that the numbers of the last hour may take; 0: none are kept.
+	History Size `yaml:"history"`
 }
 
 // DNS says how names of backends are resolved that may change; a plain host name is resolved once, at start.

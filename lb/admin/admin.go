@@ -5,14 +5,11 @@ package admin
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -22,6 +19,8 @@ import (
 	"go.uber.org/zap"
 
 	"fairlead/lb"
+	web "fairlead/lb/admin/dashboard"
+	"fairlead/lb/admin/history"
 	"fairlead/lb/discovery"
 	"fairlead/lb/relay"
 	"fairlead/lb/sys"
@@ -64,6 +63,13 @@ type Options struct {
 	Reload func(ctx context.Context, dryRun bool) ([]ReloadChange, error)
 	// ReloadStatus is how that has gone; nil: nothing is said of it.
 	ReloadStatus func() ReloadStatus
+	Limits
+}
+
+// Limits bound what the dashboard costs.
+type Limits struct {
+	Streams int   // that are open at a time
+	History int64 // bytes for the last hour's numbers
 }
 
 // Bounds of what a client may do.
@@ -80,6 +86,9 @@ const (
 type Server struct {
 	options Options
 	log     *zap.Logger
+	history *history.History
+	hub     *hub
+	begin   sync.Once // of what runs beside the listeners, with the first of them
 	serving sync.WaitGroup
 	token   atomic.Pointer[[sha256.Size]byte] // its digest, for listeners that ask for one
 
@@ -94,6 +103,8 @@ type Server struct {
 func New(o Options) *Server {
 	s := &Server{options: o, log: o.Log.Named("admin"), http: make(map[net.Listener]*http.Server)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.history = history.New(history.Options{Step: historyStep, Points: historyPoints, Memory: o.History, Kinds: kinds})
+	s.hub = newHub(s.picture, s.snapshot, o.Streams)
 	return s
 }
 
@@ -106,29 +117,47 @@ func (s *Server) ServeUnix(l net.Listener) error {
 			return fmt.Errorf("admin socket: %w", err)
 		}
 	}
-	s.serve(l, allowUser)
+	s.serve(l, ownPage(allowUser(s.routes())))
 	return nil
 }
 
-// ServeTCP answers on a loopback listener, which it owns, until Close: whoever sends the token, see SetToken.
-func (s *Server) ServeTCP(l net.Listener) { s.serve(l, s.allowToken) }
+// ServeTCP answers on a loopback listener, which it owns, until Close: whoever sends the token, see SetToken. The dashboard's
+// files have nothing in them and are for all; they ask for the token, and send it with what they ask for.
+func (s *Server) ServeTCP(l net.Listener) {
+	m := http.NewServeMux()
+	web.Register(m)
+	m.Handle("/", s.allowToken(s.routes()))
+	s.serve(l, ownPage(m))
+}
 
-// SetToken says what is to be sent from now on. Without a token nobody gets in.
+// SetToken says what is to be sent from now on. Without a token nobody gets in. Streams that began with another one end.
 func (s *Server) SetToken(token string) {
 	digest := sha256.Sum256([]byte(token))
-	s.token.Store(&digest)
+	if was := s.token.Swap(&digest); was != nil && *was != digest {
+		s.hub.dropAll()
+	}
+}
+
+// SetLimits changes them. Streams that are open go on.
+func (s *Server) SetLimits(l Limits) {
+	s.hub.setLimit(l.Streams)
+	s.history.SetMemory(l.History)
 }
 
 // peerKey is the context's key of the user at the other end.
 type peerKey struct{}
 
-func (s *Server) serve(l net.Listener, guard func(http.Handler) http.Handler) {
+func (s *Server) serve(l net.Listener, guarded http.Handler) {
+	s.begin.Do(func() {
+		s.serving.Go(func() { s.history.Run(s.ctx, (&sampler{edge: s.options.Edge}).gather, s.hub.step) })
+		s.serving.Go(func() { s.hub.run(s.ctx) })
+	})
 	h := &http.Server{
-		Handler:     guard(http.MaxBytesHandler(s.routes(), maxBody)),
+		Handler:     http.MaxBytesHandler(guarded, maxBody),
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: zap.NewStdLog(s.log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if user, err := sys.PeerUser(c); err == nil {
+			if user, err := sys.PeerUser(c); err == nil && l.Addr().Network() == "unix" { // the kernel answers for TCP too, with nobody
 				return context.WithValue(ctx, peerKey{}, user)
 			}
 			return ctx
@@ -182,56 +211,6 @@ func (s *Server) end(h *http.Server) {
 	}
 }
 
-// allowUser lets in who runs this process, and root.
-func allowUser(next http.Handler) http.Handler {
-	own := uint32(os.Getuid()) //nolint:gosec // user ids have 32 bits
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, known := r.Context().Value(peerKey{}).(uint32)
-		if !known || user != own && user != 0 {
-			fail(w, http.StatusForbidden, "this socket answers the user that fairlead runs as, and root")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-// allowToken lets in who knows the token. A page in somebody's browser must not get in by a name that it has made lead to
-// this machine, nor by a token that the browser adds by itself: Host is loopback, and Origin is not somebody else's.
-func (s *Server) allowToken(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isLoopback(r.Host) {
-			fail(w, http.StatusMisdirectedRequest, "the Host header is not a loopback address")
-			return
-		}
-		if origin := r.Header.Get("Origin"); origin != "" {
-			if u, err := url.Parse(origin); err != nil || u.Host != r.Host {
-				fail(w, http.StatusForbidden, "requests from other origins are refused")
-				return
-			}
-		}
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		got, want := sha256.Sum256([]byte(token)), s.token.Load()
-		if !ok || want == nil || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			fail(w, http.StatusUnauthorized, `the token is missing or wrong; send "Authorization: Bearer TOKEN" (admin.token_file)`)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func isLoopback(hostport string) bool {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		host = hostport
-	}
-	if host == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && a.IsLoopback()
-}
-
 // Problem is the body of every answer that is no success.
 type Problem struct {
 	Error string `json:"error"`
@@ -239,9 +218,19 @@ type Problem struct {
 
 func fail(w http.ResponseWriter, status int, text string) { answer(w, status, Problem{text}) }
 
-// answer writes v as JSON.
+// answer writes v as JSON, for people to read as well.
 func answer(w http.ResponseWriter, status int, v any) {
 	b, err := json.MarshalIndent(v, "", "  ")
+	write(w, status, b, err)
+}
+
+// answerDensely writes v as JSON without space, for what has thousands of numbers.
+func answerDensely(w http.ResponseWriter, v any) {
+	b, err := json.Marshal(v)
+	write(w, http.StatusOK, b, err)
+}
+
+func write(w http.ResponseWriter, status int, b []byte, err error) {
 	if err != nil {
 		status, b = http.StatusInternalServerError, []byte(`{"error": "the answer cannot be encoded"}`)
 	}

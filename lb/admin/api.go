@@ -16,6 +16,10 @@ import (
 )
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.statusNow())
+}
+
+func (s *Server) statusNow() Status {
 	v := Status{Version: s.options.Version, Started: s.options.Started, Uptime: duration(time.Since(s.options.Started))}
 	for _, f := range s.options.Edge.Frontends() {
 		v.Listeners++
@@ -36,7 +40,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 		r := s.options.ReloadStatus()
 		v.Reloads, v.ReloadFailed, v.ReloadedAt = r.Count, r.Failed, moment(r.At)
 	}
-	answer(w, http.StatusOK, v)
+	return v
 }
 
 func (s *Server) listeners(w http.ResponseWriter, _ *http.Request) {

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/invopop/jsonschema"
+
+	web "fairlead/lb/admin/dashboard"
+	"fairlead/lb/admin/history"
 )
 
 // route is one request that there is, and what there is to say of it.
@@ -21,6 +24,9 @@ type route struct {
 
 // nothing is an answer without fields.
 type nothing struct{}
+
+// events are an answer of server-sent events, whose data are Live.
+type events struct{}
 
 // selectors are the parameters that say which sessions are meant.
 var selectors = []string{"id", "listener", "pool", "backend", "host", "client", "min_age", "min_idle", "min_bytes", "limit"}
@@ -38,6 +44,8 @@ func table() []route {
 		{"GET", "/v1/config", "The configuration in force, secrets masked", nil, nil, Config{}, (*Server).config},
 		{"GET", "/v1/certificates", "The certificates in use", nil, nil, []Certificate{}, (*Server).certificates},
 		{"GET", "/v1/log-level", "The least level that is logged", nil, nil, LogLevel{}, (*Server).logLevel},
+		{"GET", "/v1/history", "What numbers have been over the last hour", []string{"kind", "pool", "name", "column", "points"}, nil, History{}, (*Server).pastOf},
+		{"GET", "/v1/stream", "Server-sent events: snapshot, then state with what has changed, and step with what the history has got", nil, nil, events{}, (*Server).stream},
 		{"GET", "/v1/openapi.json", "This description", nil, nil, nil, (*Server).openAPI},
 		{"POST", "/v1/pools/{pool}/backends/{backend}/{verb}", "Drain, enable, disable a backend, or change its weight", nil, order{}, nothing{}, (*Server).tellBackend},
 		{"POST", "/v1/listeners/{listener}/{verb}", "Drain or enable a listener", nil, order{}, nothing{}, (*Server).tellListener},
@@ -83,7 +91,7 @@ func (r *route) operation(schemas object) object {
 	op := object{
 		"summary": r.summary,
 		"responses": object{
-			"200":     object{"description": "done", "content": jsonContent(schemaOf(r.answer, schemas))},
+			"200":     object{"description": "done", "content": contentOf(r.answer, schemas)},
 			"default": object{"description": "not done, and why", "content": jsonContent(schemaOf(Problem{}, schemas))},
 		},
 	}
@@ -114,6 +122,13 @@ func (r *route) operation(schemas object) object {
 	return op
 }
 
+func contentOf(answer any, schemas object) object {
+	if answer == any(events{}) {
+		return object{"text/event-stream": object{"schema": object{"type": "string", "contentMediaType": "application/json", "contentSchema": schemaOf(Live{}, schemas)}}}
+	}
+	return jsonContent(schemaOf(answer, schemas))
+}
+
 func jsonContent(schema any) object { return object{"application/json": object{"schema": schema}} }
 
 // schemaOf returns a reference to the schema of v's type, which it adds to schemas.
@@ -131,6 +146,8 @@ func schemaOf(v any, schemas object) any {
 			switch t {
 			case reflect.TypeFor[duration]():
 				return &jsonschema.Schema{Type: "string", Description: "a duration, as in 1m30s"}
+			case reflect.TypeFor[history.Values]():
+				return &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "number"}, {Type: "null"}}}}
 			case reflect.TypeFor[*time.Time]():
 				return &jsonschema.Schema{OneOf: []*jsonschema.Schema{{Type: "string", Format: "date-time"}, {Type: "null"}}}
 			}
@@ -148,6 +165,7 @@ func schemaOf(v any, schemas object) any {
 func (s *Server) routes() http.Handler {
 	m := http.NewServeMux()
 	m.Handle("GET /metrics", s.metrics())
+	web.Register(m)
 	for _, r := range table() {
 		m.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, q *http.Request) { r.handle(s, w, q) })
 	}

@@ -159,10 +159,15 @@ func (d *Daemon) Certificates() []admin.Certificates {
 // Relay returns the tunnels.
 func (d *Daemon) Relay() *relay.Group { return d.relay }
 
+// adminLimits translates what the dashboard may cost.
+func adminLimits(a *config.Admin) admin.Limits {
+	return admin.Limits{Streams: a.Streams, History: int64(a.History)}
+}
+
 // adminOptions are what the admin API shows and tells.
 func (d *Daemon) adminOptions() admin.Options {
 	return admin.Options{
 		Edge: d, Log: d.root, Version: d.version, Started: d.started, Level: d.level, LevelChanges: d.levelSet,
-		Reload: d.reloadByOrder, ReloadStatus: d.Reloads,
+		Reload: d.reloadByOrder, ReloadStatus: d.Reloads, Limits: adminLimits(&d.now.config.Admin),
 	}
 }

@@ -191,7 +191,7 @@ func TestAdminRefusesWhatItDoesNotUnderstand(t *testing.T) {
 		status             int
 		says               string
 	}{
-		{"GET", "/", "", 404, "docs/admin.md"},
+		{"GET", "/v1", "", 404, "docs/admin.md"},
 		{"POST", "/v1/status", "", 404, "there is no POST /v1/status"},
 		{"GET", "/v1/backends?pool=x", "", 404, `no pool \"x\"`},
 		{"GET", "/v1/pools/p/backends/b0/drain", "", 404, "there is no GET"}, // nothing changes on GET

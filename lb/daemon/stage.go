@@ -318,6 +318,7 @@ func (s *stage) settle(next *state) {
 	}
 	d.watchFile(next.config)
 	d.admin.SetToken(next.admin.token)
+	d.admin.SetLimits(adminLimits(&next.config.Admin))
 	for _, l := range s.admin.gone {
 		d.admin.Leave(l)
 	}
