@@ -18,6 +18,8 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/sys/unix"
+
+	"fairlead/lb/admin"
 )
 
 // demoRun is a running demo.
@@ -92,6 +94,31 @@ func (d *demoRun) chat(ctx context.Context, user string) (*websocket.Conn, strin
 		return nil, "", fmt.Errorf("first message %s: %w", text, err)
 	}
 	return conn, w.Backend, nil
+}
+
+var dashboardLines = regexp.MustCompile(`watch +(http://\S+/)dashboard/\n.*: +(\S+)\n`)
+
+// TestDemoHasADashboard where it says, with the token that it says.
+func TestDemoHasADashboard(t *testing.T) {
+	d := startDemo(t)
+	m := dashboardLines.FindStringSubmatch(d.stdout.all())
+	if m == nil {
+		t.Fatal("the banner has no dashboard")
+	}
+	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, m[1]+"v1/backends", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Header.Set("Authorization", "Bearer "+m[2])
+	answer, err := d.web.Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	var list []admin.Backend
+	if err := json.NewDecoder(answer.Body).Decode(&list); err != nil || len(list) != 3 {
+		t.Errorf("%s: %v, %v", answer.Status, list, err)
+	}
 }
 
 func TestDemoIsSticky(t *testing.T) {

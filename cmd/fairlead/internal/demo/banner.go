@@ -14,19 +14,25 @@ var bannerText string
 
 var bannerTemplate = template.Must(template.New("banner").Parse(bannerText))
 
-// writeBanner tells where the demo is and what to try. Its last line, "ready URL", is for programs that wait for it.
-func writeBanner(w io.Writer, url string, backends *fleet) error {
+// welcome is what a visitor is told.
+type welcome struct {
+	url, dashboard, token string
+	backends              *fleet
+}
+
+// write tells where the demo is and what to try. Its last line, "ready URL", is for programs that wait for it.
+func (v welcome) write(w io.Writer) error {
 	type backend struct {
 		Name, Address string
 		PID           int
 	}
 	var list []backend
-	for _, c := range backends.children {
+	for _, c := range v.backends.children {
 		list = append(list, backend{c.name, c.address, c.pid()})
 	}
 	var text bytes.Buffer
 	if err := bannerTemplate.Execute(&text, map[string]any{
-		"URL": url, "Socket": "wss" + strings.TrimPrefix(url, "https"), "Cookie": cookieName, "Backends": list,
+		"URL": v.url, "Dashboard": v.dashboard, "Token": v.token, "Socket": "wss" + strings.TrimPrefix(v.url, "https"), "Cookie": cookieName, "Backends": list,
 	}); err != nil {
 		return fmt.Errorf("make the banner: %w", err)
 	}

@@ -5,6 +5,7 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -27,6 +28,7 @@ const (
 	DefaultListen = "localhost:8443"
 
 	listenerName     = "demo"
+	anyPort          = "127.0.0.1:0" // of the dashboard
 	certificateValid = 7 * 24 * time.Hour
 )
 
@@ -53,9 +55,13 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("make a folder for the certificate: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	s := settings{Bind: addresses, Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	s := settings{Bind: addresses, Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), Admin: anyPort, Token: filepath.Join(dir, "token")}
 	if err := certify(s, o.Listen); err != nil {
 		return err
+	}
+	token := rand.Text()
+	if err := os.WriteFile(s.Token, []byte(token), 0o600); err != nil {
+		return fmt.Errorf("keep the dashboard's token: %w", err)
 	}
 	backends, err := startFleet(o.Program, backendNames, o.Err)
 	if err != nil {
@@ -67,7 +73,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	return watch(ctx, o, edge, backends)
+	return watch(ctx, o, edge, welcome{url(o.Listen, edge.Addrs(listenerName)), dashboardURL(edge.AdminAddrs()), token, backends})
 }
 
 // certify writes a certificate for the names by which the demo may be reached, signed by itself.
@@ -103,10 +109,10 @@ func newEdge(s settings, newLog func(config.Log) (*zap.Logger, error)) (*daemon.
 }
 
 // watch runs the edge and tells what happens to the backends until ctx ends.
-func watch(ctx context.Context, o Options, edge *daemon.Daemon, backends *fleet) error {
-	ended := make(chan error, 1)
+func watch(ctx context.Context, o Options, edge *daemon.Daemon, w welcome) error {
+	ended, backends := make(chan error, 1), w.backends
 	go serve(ctx, edge, ended)
-	if err := writeBanner(o.Out, url(o.Listen, edge.Addrs(listenerName)), backends); err != nil {
+	if err := w.write(o.Out); err != nil {
 		return fmt.Errorf("say where the demo is: %w", err)
 	}
 	for left := len(backends.children); ; {
@@ -143,6 +149,16 @@ func url(listen string, bound []net.Addr) string {
 		}
 	}
 	return "https://" + net.JoinHostPort(publicHost(listen), port)
+}
+
+// dashboardURL is where a browser finds the dashboard.
+func dashboardURL(bound []net.Addr) string {
+	for _, a := range bound {
+		if a.Network() == "tcp" {
+			return "http://" + a.String() + "/dashboard/"
+		}
+	}
+	return ""
 }
 
 // publicHost is the name to reach a listen address by: all addresses of this machine are localhost to this machine.

@@ -20,6 +20,8 @@ type settings struct {
 	Bind      []string
 	Cert, Key string // files
 	Backends  []place
+	Admin     string // where the dashboard is
+	Token     string // the file of what it asks for
 }
 
 // place is where a backend listens.
@@ -51,7 +53,7 @@ func (s settings) parse() (*config.Config, error) {
 
 // PrintConfig writes the demo's configuration with example files and ports, as a start for one's own.
 func PrintConfig(w io.Writer) error {
-	s := settings{Bind: []string{"127.0.0.1:8443", "[::1]:8443"}, Cert: "cert.pem", Key: "key.pem"}
+	s := settings{Bind: []string{"127.0.0.1:8443", "[::1]:8443"}, Cert: "cert.pem", Key: "key.pem", Admin: "127.0.0.1:9090", Token: "token"}
 	for i, name := range backendNames {
 		s.Backends = append(s.Backends, place{Name: name, Address: fmt.Sprintf("127.0.0.1:%d", 9001+i)})
 	}
