@@ -35,7 +35,7 @@ RACE_BINARY  := $(CURDIR)/bin/race/fairlead
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo docs test race fuzz chaos bench bench-edge fmt vet lint check need-go need-tests
+.PHONY: help build demo docs test race fuzz chaos pictures bench bench-edge fmt vet lint check need-go need-tests
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ fuzz: need-go ## run each fuzz target for FUZZTIME (20s)
 chaos: need-go ## tunnels in trouble for CHAOS_SECONDS (60), CHAOS_TUNNELS (2000) at a time; CHAOS_SEED repeats the choices of a run
 	CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_TUNNELS=$(CHAOS_TUNNELS) CHAOS_SEED=$(CHAOS_SEED) \
 		$(GO) test ./lb/relay -run '^TestChaos$$' -v -count 1 -timeout 30m
+
+pictures: $(NODE_STAMP) ## take the pictures of docs/dashboard.md anew, with Chromium
+	node $(NODE)/dashboard-pictures.js lb/admin/dashboard/page docs "$$(command -v chromium)"
 
 bench: need-go $(BENCHSTAT) ## run the benchmarks BENCHCOUNT (6) times and summarize them
 	$(GO) test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./... | tee bin/bench.txt
