@@ -10,7 +10,6 @@ import (
 
 	"fairlead/health"
 	"fairlead/lb/relay"
-	"fairlead/lb/sys"
 	"fairlead/tlsterm"
 )
 
@@ -92,7 +91,7 @@ func (p *Pool) check(ctx context.Context, b *Backend) error {
 		deadline = time.Now().Add(c.Schedule.Timeout)
 	}
 	leg, err := p.dial(ctx, set, deadline, t)
-	if sys.IsDescriptorLimit(err) || sys.IsPortsExhausted(err) {
+	if ours(err) {
 		return fmt.Errorf("%w: %w", health.ErrUndecided, err) // our fault, and no backend's
 	}
 	if err != nil {

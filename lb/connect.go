@@ -140,7 +140,7 @@ func (s *session) nobodyLeft(err error) error {
 // connectFailed counts a failed attempt and says how the session ends if it was the last.
 func (s *session) connectFailed(b *Backend, began time.Duration, err error) error {
 	err = fmt.Errorf("backend %s: %w", b.Name, err)
-	if sys.IsDescriptorLimit(err) || sys.IsPortsExhausted(err) {
+	if ours(err) {
 		s.pool.undecided(b)
 		return endWith(termination.ResourceExhausted, answerExhausted, err) // not the backend's fault
 	}

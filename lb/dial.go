@@ -54,10 +54,15 @@ func (s *poolSettings) keepReachable(b *BackendOptions) error {
 		}
 	}
 	if len(reachable) == 0 {
-		return fmt.Errorf("backend %q: no source address is of the same family (IPv4 or IPv6)", b.Name)
+		return fmt.Errorf("backend %q: %w", b.Name, errNoSource)
 	}
 	b.Addresses = reachable
 	return nil
+}
+
+// ours reports whether a connect failed for what this machine lacks.
+func ours(err error) bool {
+	return sys.IsDescriptorLimit(err) || sys.IsPortsExhausted(err) || errors.Is(err, errNoSource)
 }
 
 // upstreamHandshakeError marks a TLS handshake with a backend that failed.
@@ -133,7 +138,11 @@ func (p *Pool) dialAny(ctx context.Context, set *poolSettings, deadline time.Tim
 			now := time.Now()
 			until = now.Add(deadline.Sub(now) / time.Duration(left))
 		}
-		d := p.nextOf(set.dialers[familyOf(addr.Addr())])
+		d, err := p.dialerTo(set, addr.Addr())
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		c, err := sys.Connect(ctx, addr, until, d.DialOptions)
 		if err == nil {
 			return fast(c), nil
@@ -145,6 +154,21 @@ func (p *Pool) dialAny(ctx context.Context, set *poolSettings, deadline time.Tim
 
 // SourceAddresses returns from how many local addresses the pool connects.
 func (p *Pool) SourceAddresses() int { return max(1, len(p.set.Load().Sources)) }
+
+// errNoSource is of an address that no source address reaches. It is no backend's fault.
+var errNoSource = errors.New("no source address is of the same family (IPv4 or IPv6)")
+
+// dialerTo returns a dialer that reaches an address. One who arrived by a description of the pool may meet a backend of the
+// next one, of a family that only that has source addresses of.
+func (p *Pool) dialerTo(set *poolSettings, a netip.Addr) (dialer, error) {
+	family := familyOf(a)
+	for _, ds := range [][]dialer{set.dialers[family], p.set.Load().dialers[family]} {
+		if len(ds) > 0 {
+			return p.nextOf(ds), nil
+		}
+	}
+	return dialer{}, fmt.Errorf("connect to %s: %w", a, errNoSource)
+}
 
 // nextOf takes the dialers in turn.
 func (p *Pool) nextOf(ds []dialer) dialer {
