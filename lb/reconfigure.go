@@ -53,29 +53,34 @@ func (c *PoolChange) Apply() Membership {
 		b.ejector.Configure(next.Ejection.EjectorOptions)
 	}
 	change := p.enforce(c.draft)
-	p.recheck(was)
+	p.recheck(was, c.draft.added)
 	return change
 }
 
-// recheck lets the checks be as they are described now, and ends what is not wanted any more.
-func (p *Pool) recheck(was *poolSettings) {
+// recheck lets the checks be as they are described now, and ends what is not wanted any more. Those of the backends that were
+// added have just begun.
+func (p *Pool) recheck(was *poolSettings, added map[string]bool) {
 	now := p.set.Load()
 	var former []*health.Watch
 	p.mu.Lock()
 	for _, b := range p.view.Load().members {
-		if now.OnDown == OnDownKeep {
-			p.stopClosingLocked(b, backendDown)
+		if _, came := added[b.Name]; came {
+			continue
 		}
+		if now.OnDown == OnDownKeep || now.Check.Off {
+			p.stopClosingLocked(b, backendDown)
+			p.endDrainedLocked(b) // which had given way
+		}
+		known := b.known()
 		if b.watch != nil && (now.Check.Off || !reflect.DeepEqual(was.Check, now.Check)) {
 			former = append(former, b.watch)
 			b.watch = nil
 		}
 		if now.Check.Off {
 			p.setLocked(b, 0, down|unproven, "not checked any more")
-			p.stopClosingLocked(b, backendDown)
 			continue
 		}
-		p.watchLocked(b, b.known(was.Check.Off))
+		p.watchLocked(b, known)
 	}
 	p.mu.Unlock()
 	for _, w := range former {
@@ -84,11 +89,11 @@ func (p *Pool) recheck(was *poolSettings) {
 }
 
 // known is what checks have found of b so far. A backend that has sessions and no checks counts as up until they say otherwise.
-func (b *Backend) known(unchecked bool) health.State {
+func (b *Backend) known() health.State {
 	switch {
 	case b.is(down):
 		return health.Down
-	case b.is(unproven) && !unchecked:
+	case b.is(unproven), b.watch != nil && b.watch.Status().State == health.Unknown:
 		return health.Unknown
 	}
 	return health.Up
