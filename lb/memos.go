@@ -72,7 +72,11 @@ func (m *memos) readLocked(n uint64, b []byte) []byte {
 	if i == memoLarge {
 		return append(b[:0], m.large[n]...)
 	}
-	room := m.classes[i].at(uint32(n>>memoClassBits), memoSizes[i]) //nolint:gosec // as made by keep
+	place := uint32(n >> memoClassBits) //nolint:gosec // as made by keep
+	if place >= m.classes[i].next {
+		return b[:0] // it has been closed
+	}
+	room := m.classes[i].at(place, memoSizes[i])
 	return append(b[:0], room[memoLength:][:int(room[0])|int(room[1])<<8]...)
 }
 
@@ -112,7 +116,7 @@ func (c *memoClass) at(place uint32, size int) []byte {
 	return c.chunks[place/per][int(place%per)*size:][:size]
 }
 
-// close gives the memory back. Nothing may be kept or read afterwards.
+// close gives the memory back. Nothing may be kept or taken afterwards; who reads finds nothing.
 func (m *memos) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -86,7 +86,7 @@ func (f *Frontend) view(t relay.Tunnel, room []byte) (*Session, bool) {
 	}
 	kept := f.memos.read(ref, room)
 	stats, ok := t.Stats()
-	if !ok {
+	if !ok || len(kept) == 0 {
 		return nil, false
 	}
 	a := unpack(kept, pools)
