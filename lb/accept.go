@@ -139,7 +139,7 @@ func (f *Frontend) serve(d *door) {
 		case err == nil:
 			f.enter(d.shut)
 			wait.reset()
-			f.hand(fast(c), d.shut)
+			f.hand(accepted{fast(c), f.enlist()}, d.shut)
 		case !f.acceptFailed(err, &wait, d.shut):
 			return
 		}
@@ -149,9 +149,16 @@ func (f *Frontend) serve(d *door) {
 // idleWorkers bounds the goroutines that wait for a connection: enough that under load few are made anew.
 const idleWorkers = 32
 
+// accepted is a connection with the settings that it goes by. It counts as an arrival of them from the moment that its listener
+// has passed it on: what those name stays, however long it takes until a goroutine has it.
+type accepted struct {
+	relay.Conn
+	set *settings
+}
+
 // hand gives a connection to a goroutine that has no other, or to a new one: one that has been through a TLS handshake has
 // a stack that is large enough for the next.
-func (f *Frontend) hand(c relay.Conn, shut <-chan struct{}) {
+func (f *Frontend) hand(c accepted, shut <-chan struct{}) {
 	select {
 	case f.work <- c:
 	default:
@@ -161,7 +168,7 @@ func (f *Frontend) hand(c relay.Conn, shut <-chan struct{}) {
 
 // worker runs arrivals, one at a time. It ends when enough others wait for the next, or when the door is shut through which
 // its first one came.
-func (f *Frontend) worker(c relay.Conn, shut <-chan struct{}) {
+func (f *Frontend) worker(c accepted, shut <-chan struct{}) {
 	for {
 		f.handle(c)
 		if f.idle.Add(1) > idleWorkers {

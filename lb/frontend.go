@@ -88,8 +88,8 @@ type Frontend struct {
 	ctx    context.Context // of all arrivals
 	cancel context.CancelCauseFunc
 
-	work chan relay.Conn // taken by workers that wait
-	idle atomic.Int32    // how many do
+	work chan accepted // taken by workers that wait
+	idle atomic.Int32  // how many do
 
 	own      *Slots
 	sessions sync.WaitGroup
@@ -135,7 +135,7 @@ func (s *settings) uses(p *Pool) bool {
 func NewFrontend(o FrontendOptions, listeners []net.Listener, r Runtime) *Frontend {
 	f := &Frontend{
 		name: o.Name, run: r, log: r.Log.Named("lb").With(zap.String(fieldListener, o.Name)),
-		work: make(chan relay.Conn), own: NewSlots(o.MaxConnections),
+		work: make(chan accepted), own: NewSlots(o.MaxConnections),
 	}
 	f.pools.add(o)
 	f.live.Store(newSettings(o))

@@ -78,8 +78,8 @@ func (s *session) returnArrival() {
 }
 
 // newSession makes the session of an accepted connection. It owns c.
-func (f *Frontend) newSession(c relay.Conn) *session {
-	s := &session{f: f, set: f.enlist(), facts: facts{id: nextSessionID(), start: clock()}, raw: c, arrival: arrivals.Get().(*arrival)}
+func (f *Frontend) newSession(c accepted) *session {
+	s := &session{f: f, set: c.set, facts: facts{id: nextSessionID(), start: clock()}, raw: c.Conn, arrival: arrivals.Get().(*arrival)}
 	s.ctx, s.cancel = context.WithCancelCause(f.ctx)
 	if a, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		s.peer = plainAddrPort(a.AddrPort())
@@ -98,7 +98,7 @@ func plainAddrPort(a netip.AddrPort) netip.AddrPort {
 
 // handle makes a session of an accepted connection and runs its first life. It returns when the relay has taken
 // over, or the session has ended.
-func (f *Frontend) handle(c relay.Conn) {
+func (f *Frontend) handle(c accepted) {
 	s := f.newSession(c)
 	defer s.set.arriving.Add(-1)
 	s.uninterrupt = context.AfterFunc(s.ctx, s.interrupt)
