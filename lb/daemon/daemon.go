@@ -319,9 +319,9 @@ func logCertificates(log *zap.Logger, e tlsterm.Event) {
 
 // shutdown ends everything: first what may start, then what runs.
 func (d *Daemon) shutdown() error {
-	d.changing.Lock() // no reload begins any more
-	defer d.changing.Unlock()
-	d.ended = true
+	d.changing.Lock() // behind the reload that runs
+	d.ended = true    // none follows, and what is in the attic stays there
+	d.changing.Unlock()
 	grace := time.Duration(d.grace.Load())
 	d.log.Info("shutting down", zap.Int("sessions", d.open()), zap.Duration("grace", grace))
 	began := time.Now()

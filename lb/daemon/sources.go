@@ -29,8 +29,8 @@ type source struct {
 	*discovery.Source
 
 	mu   sync.Mutex
-	into *lb.Pool          // nil: what comes is held back
-	held *discovery.Change // the last that was
+	into *lb.Pool           // nil: what comes is held back
+	held []discovery.Change // that were, the last one last
 }
 
 // firstLook bounds how long a start or a reload waits for names to be resolved.
@@ -58,7 +58,7 @@ func (s *source) take(log *zap.Logger, c discovery.Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.into == nil {
-		s.held = &c
+		s.held = append(s.held, c)
 		return
 	}
 	s.apply(log, c)
@@ -76,9 +76,10 @@ func (s *source) let(log *zap.Logger, p *lb.Pool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.into = p
-	if c := s.held; c != nil {
-		s.held = nil
-		s.apply(log, *c)
+	held := s.held
+	s.held = nil
+	for _, c := range held {
+		s.apply(log, c)
 	}
 }
 

@@ -44,6 +44,9 @@ func (d *Daemon) stage(ctx context.Context, p *plan) (s *stage, err error) {
 	}
 	s.adopt()
 	s.findSources(ctx)
+	if err := ctx.Err(); err != nil {
+		return s, err // what was not heard says nothing
+	}
 	if err := s.findPools(); err != nil {
 		return s, err
 	}
@@ -166,8 +169,10 @@ func (s *stage) others(pool string) map[string][]lb.BackendOptions {
 			continue
 		}
 		out[src.address] = nil
-		if c := src.held; c != nil && c.Err == nil { // nobody else knows it yet
-			out[src.address] = src.described(c.Members)
+		for _, c := range src.held { // nobody else knows it yet
+			if c.Err == nil {
+				out[src.address] = src.described(c.Members)
+			}
 		}
 	}
 	return out

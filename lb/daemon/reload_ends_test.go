@@ -1,0 +1,86 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"fairlead/lb"
+	"fairlead/lb/discovery"
+)
+
+// TestReloadDuringShutdown is refused at once, and does not wait for the last session.
+func TestReloadDuringShutdown(t *testing.T) {
+	a := startBackend(t, "tcp", "127.0.0.1:0")
+	e := startEdge(t, strings.Replace(oneHTTP("", "", a.addr()), "grace: 0s", "grace: 1h", 1))
+	c, up := e.tunnel(a, upgrade)
+	e.stop()
+	eventually(t, "shutting down", func() bool { return e.logs.FilterMessage("shutting down").Len() > 0 })
+	refused := make(chan error, 1)
+	go func() {
+		_, err := e.d.Reload(context.Background(), false)
+		refused <- err
+	}()
+	select {
+	case err := <-refused:
+		if !errors.Is(err, errNotRunning) {
+			t.Errorf("error %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("a reload waits for the shutdown")
+	}
+	echoes(c, up)
+	_, _ = c.Close(), up.Close()
+}
+
+// TestReloadInterrupted while a new source is asked: nothing changes, rather than that a pool has nobody.
+func TestReloadInterrupted(t *testing.T) {
+	a := startBackend(t, "tcp", "127.0.0.1:0")
+	silent, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	e := startEdge(t, oneHTTP("", "", a.addr()))
+	e.awaitRunning()
+	before := e.d.state()
+	e.rewrite(strings.Replace(oneHTTP("", "", "dns+a:chat.test:80"), "name: b0, ", "", 1) + fmt.Sprintf("dns: {servers: [%q]}\n", silent.LocalAddr()))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() { // whoever has ordered it goes while the name is looked up
+		_, _, _ = silent.ReadFrom(make([]byte, 512))
+		cancel()
+	}()
+	if _, err := e.d.Reload(ctx, false); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if e.d.state() != before || !e.d.Reloads().Failed {
+		t.Error("something has changed")
+	}
+	c, up := e.tunnel(a, upgrade)
+	echoes(c, up)
+}
+
+// TestHeldBack: of what a source says while it is held back nothing is lost, also not if it fails then.
+func TestHeldBack(t *testing.T) {
+	p, err := lb.NewPool(lb.PoolOptions{Name: "p", Policy: lb.RoundRobin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &source{sourceOptions: sourceOptions{pool: "p", address: "dns+a:x:1"}}
+	log := zap.NewNop()
+	known := []discovery.Member{{Name: "b", Weight: 100, Addresses: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1")}}}
+	s.take(log, discovery.Change{Members: known, Added: []string{"b"}})
+	s.take(log, discovery.Change{Members: known, Err: errors.New("SERVFAIL")})
+	s.let(log, p)
+	if len(p.Backends()) != 1 {
+		t.Errorf("%d backends", len(p.Backends()))
+	}
+}
