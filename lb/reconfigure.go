@@ -38,6 +38,11 @@ func (p *Pool) Prepare(o PoolOptions, others map[string][]BackendOptions) (*Pool
 	return &PoolChange{p, d}, nil
 }
 
+// Empties reports whether a pool that has backends would have none.
+func (c *PoolChange) Empties() bool {
+	return len(c.pool.Backends()) > 0 && len(c.draft.roster.members) == 0
+}
+
 // Discard leaves the pool as it is.
 func (c *PoolChange) Discard() { c.pool.change.Unlock() }
 

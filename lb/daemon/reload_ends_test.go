@@ -68,6 +68,37 @@ func TestReloadInterrupted(t *testing.T) {
 	echoes(c, up)
 }
 
+// TestReloadFindsNobody: a new source that cannot be asked does not take a pool's last backend. Where others are left it is asked
+// again later, as after a start.
+func TestReloadFindsNobody(t *testing.T) {
+	a := startBackend(t, "tcp", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(a.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := startZone(t)
+	dns := fmt.Sprintf("dns: {servers: [%q], min_ttl: 20ms, retry: 20ms}\n", z.addr)
+	e := startEdge(t, oneHTTP("", "", a.addr())+dns)
+	e.awaitRunning()
+	before := e.d.state()
+	alone := strings.Replace(oneHTTP("", "", "dns+a:chat.test:"+port), "name: b0, ", "", 1) + dns
+	e.rewrite(alone)
+	if _, err := e.d.Reload(t.Context(), false); err == nil || !strings.Contains(err.Error(), "chat.test") {
+		t.Errorf("error %v", err)
+	}
+	if e.d.state() != before {
+		t.Error("something has changed")
+	}
+	c, up := e.tunnel(a, upgrade)
+	e.reload(strings.Replace(oneHTTP("", "", a.addr(), "dns+a:chat.test:"+port), "name: b1, ", "", 1) + dns)
+	z.set(t, "chat.test. 0 A 127.0.0.1")
+	eventually(t, "both", func() bool { return len(e.pool("p").Backends()) == 2 })
+	e.reload(alone)
+	c2, up2 := e.tunnel(a, upgrade)
+	echoes(c, up)
+	echoes(c2, up2)
+}
+
 // TestHeldBack: of what a source says while it is held back nothing is lost, also not if it fails then.
 func TestHeldBack(t *testing.T) {
 	p, err := lb.NewPool(lb.PoolOptions{Name: "p", Policy: lb.RoundRobin})

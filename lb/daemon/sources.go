@@ -83,6 +83,18 @@ func (s *source) let(log *zap.Logger, p *lb.Pool) {
 	}
 }
 
+// failed returns why a source that is held back could not be asked.
+func (s *source) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.held {
+		if c.Err != nil {
+			return c.Err
+		}
+	}
+	return nil
+}
+
 func (s *source) apply(log *zap.Logger, c discovery.Change) {
 	log = log.With(zap.String("pool", s.pool), zap.String("source", s.address))
 	if c.Err != nil {

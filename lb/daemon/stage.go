@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"reflect"
 	"slices"
@@ -139,7 +140,7 @@ func (s *stage) findPools() error {
 			}
 		case s.unchanged(plan):
 		default:
-			s.changes[plan.Name], err = p.Prepare(plan.PoolOptions, s.others(plan.Name))
+			s.changes[plan.Name], err = s.change(p, plan)
 		}
 		if err != nil {
 			delete(s.changes, plan.Name)
@@ -149,6 +150,21 @@ func (s *stage) findPools() error {
 		s.pools[plan.Name] = p
 	}
 	return errors.Join(errs...)
+}
+
+// change works out the change of a pool. A new source that cannot be asked does not take its last backend.
+func (s *stage) change(p *lb.Pool, plan *poolPlan) (*lb.PoolChange, error) {
+	c, err := p.Prepare(plan.PoolOptions, s.others(plan.Name))
+	if err != nil || !c.Empties() {
+		return c, err
+	}
+	for _, src := range s.begun {
+		if err := src.failed(); err != nil && src.pool == plan.Name {
+			c.Discard()
+			return nil, fmt.Errorf("it would have no backend: %s: %w", src.address, err)
+		}
+	}
+	return c, nil
 }
 
 // unchanged reports whether a pool of the running configuration is described as before.
