@@ -115,3 +115,21 @@ func TestHeldBack(t *testing.T) {
 		t.Errorf("%d backends", len(p.Backends()))
 	}
 }
+
+// TestTurnedRound: a name server that turns a backend's addresses round has not changed the pool.
+func TestTurnedRound(t *testing.T) {
+	x, y, z := netip.MustParseAddrPort("192.0.2.1:1"), netip.MustParseAddrPort("192.0.2.2:1"), netip.MustParseAddrPort("192.0.2.3:1")
+	described := func(addresses ...netip.AddrPort) *poolPlan {
+		return &poolPlan{PoolOptions: lb.PoolOptions{Name: "p", Backends: []lb.BackendOptions{{Name: "b0", Addresses: addresses}}}}
+	}
+	for _, tt := range []struct {
+		next *poolPlan
+		same bool
+	}{{described(x, y), true}, {described(y, x), true}, {described(x), false}, {described(x, z), false}, {described(z, y, x), false}} {
+		s := &stage{was: &state{plans: map[string]*poolPlan{"p": described(x, y)}}, plan: &plan{pools: []*poolPlan{tt.next}}}
+		s.adopt()
+		if got := s.unchanged(tt.next); got != tt.same {
+			t.Errorf("%v: unchanged: %t", tt.next.Backends[0].Addresses, got)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"reflect"
 	"slices"
 
@@ -97,7 +98,27 @@ func (s *stage) adopt() {
 		if p.check.same(was.check) {
 			p.Check.TLS = was.check.Client
 		}
+		keepOrder(p.Backends, was.Backends)
 	}
+}
+
+// keepOrder leaves the addresses of backends in the order of before if they are the same: name servers turn them round, which is
+// no change.
+func keepOrder(next, was []lb.BackendOptions) {
+	before := make(map[string][]netip.AddrPort, len(was))
+	for _, b := range was {
+		before[b.Name] = b.Addresses
+	}
+	for i := range next {
+		n := &next[i]
+		if old := before[n.Name]; slices.Equal(sorted(n.Addresses), sorted(old)) {
+			n.Addresses = old
+		}
+	}
+}
+
+func sorted(list []netip.AddrPort) []netip.AddrPort {
+	return slices.SortedFunc(slices.Values(list), netip.AddrPort.Compare)
 }
 
 // same reports whether both are there and described in the same way.
