@@ -47,12 +47,16 @@ func run(cmd *cobra.Command, file string) error {
 	}
 	go queue.drain()
 	defer queue.close()
-	d, err := daemon.New(c, log, daemon.WithVersion(thisBuild().Version), daemon.WithLevel(level), daemon.WithFile(file),
-		daemon.WithReady(func() { tellSystemd(systemd.SdNotifyReady) }), daemon.WithReloading(tellReloading))
+	var d *daemon.Daemon
+	ready := func() {
+		tellSystemd(systemd.SdNotifyReady)
+		go reloadOnHangup(ctx, hangups, d) // one that came before waits there
+	}
+	d, err = daemon.New(c, log, daemon.WithVersion(thisBuild().Version), daemon.WithLevel(level), daemon.WithFile(file),
+		daemon.WithReady(ready), daemon.WithReloading(tellReloading))
 	if err != nil {
 		return failed(err)
 	}
-	go reloadOnHangup(ctx, hangups, d)
 	go reopenOnDemand(ctx, demands, logTo, log)
 	watching, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

@@ -113,6 +113,7 @@ func New(c *config.Config, log *zap.Logger, options ...Option) (*Daemon, error) 
 	for _, o := range options {
 		o(d)
 	}
+	d.reloads.look(d.file)
 	sessions, err := d.sessions(p.checks())
 	if err != nil {
 		d.Close()

@@ -148,13 +148,6 @@ func (r *reloads) look(file string) {
 	r.read = digestOf(file)
 }
 
-// unread reports whether nobody has looked yet.
-func (r *reloads) unread() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.read == [sha256.Size]byte{}
-}
-
 // stale reports whether there is something else in the file now.
 func (r *reloads) stale(file string) bool {
 	r.mu.Lock()
@@ -174,9 +167,6 @@ func (d *Daemon) Reloads() admin.ReloadStatus {
 func (d *Daemon) watchFile(c *config.Config) {
 	if d.file == "" || !c.Reload.Watch || d.began.of[d] != nil {
 		return
-	}
-	if d.reloads.unread() {
-		d.reloads.look(d.file)
 	}
 	d.began.begin(d, func(ctx context.Context) {
 		w := filewatch.Watch{Settings: filewatch.Default, Paths: []string{d.file}, Look: func() { d.reloadStale(ctx) }, Polling: func(err error) {
