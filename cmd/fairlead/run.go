@@ -31,6 +31,7 @@ func run(cmd *cobra.Command, file string) error {
 	ctx, release := lifetime(cmd.Context())
 	defer release()
 	hangups := catchHangups()
+	sockets := givenSockets()
 	c, err := config.Load(file)
 	if err != nil {
 		return err
@@ -53,7 +54,7 @@ func run(cmd *cobra.Command, file string) error {
 		go reloadOnHangup(ctx, hangups, d) // one that came before waits there
 	}
 	d, err = daemon.New(c, log, daemon.WithVersion(thisBuild().Version), daemon.WithLevel(level), daemon.WithFile(file),
-		daemon.WithReady(ready), daemon.WithReloading(tellReloading))
+		daemon.WithReady(ready), daemon.WithReloading(tellReloading), daemon.WithSockets(sockets))
 	if err != nil {
 		return failed(err)
 	}

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
 
@@ -24,6 +26,10 @@ func tellReloading() (done func()) {
 	tellSystemd(state)
 	return func() { tellSystemd(systemd.SdNotifyReady) }
 }
+
+// givenSockets are those that the service manager listens on for this process (sd_listen_fds(3)). What tells of them is
+// taken out of the environment, and no process that this one starts gets them.
+func givenSockets() []*os.File { return activation.Files(true) }
 
 // tellEnding says that the process is about to end, when ctx ends.
 func tellEnding(ctx context.Context) {

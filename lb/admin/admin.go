@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -113,7 +114,11 @@ func New(o Options) *Server {
 func (s *Server) ServeUnix(l net.Listener) error {
 	if path := l.Addr().String(); strings.HasPrefix(path, "/") {
 		const onlyOwner = 0o600
-		if err := os.Chmod(path, onlyOwner); err != nil {
+		err := os.Chmod(path, onlyOwner)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+			err = nil // a socket of the service manager's: the file is its own, and may be out of sight
+		}
+		if err != nil {
 			return fmt.Errorf("admin socket: %w", err)
 		}
 	}

@@ -85,7 +85,7 @@ type adminStage struct {
 }
 
 // bind opens the listeners that there are not yet, or none.
-func (p *adminPlan) bind(was adminListeners) (s adminStage, err error) {
+func (p *adminPlan) bind(was adminListeners, given *sys.Inherited) (s adminStage, err error) {
 	s.next.token = p.token
 	for _, one := range []struct {
 		address string
@@ -102,7 +102,7 @@ func (p *adminPlan) bind(was adminListeners) (s adminStage, err error) {
 		if one.address == "" {
 			continue
 		}
-		ls, err := sys.Listen(context.Background(), one.address, sys.ListenOptions{Shards: 1})
+		ls, err := given.Listen(context.Background(), one.address, sys.ListenOptions{Shards: 1})
 		if err != nil {
 			s.undo()
 			return adminStage{}, fmt.Errorf("admin: %w", err)

@@ -56,6 +56,7 @@ type Daemon struct {
 	admin    *admin.Server // nil: before Run
 	wakes    chan struct{} // has one when something has come into the attic
 	reloads  reloads
+	given    given
 }
 
 // Option is something that New is told beside the configuration.
@@ -114,6 +115,10 @@ func New(c *config.Config, log *zap.Logger, options ...Option) (*Daemon, error) 
 		o(d)
 	}
 	d.reloads.look(d.file)
+	if err := d.given.take(); err != nil {
+		d.Close()
+		return nil, err
+	}
 	sessions, err := d.sessions(p.checks())
 	if err != nil {
 		d.Close()
@@ -128,6 +133,10 @@ func New(c *config.Config, log *zap.Logger, options ...Option) (*Daemon, error) 
 		return nil, err
 	}
 	s.commit()
+	if err := d.given.allUsed(); err != nil {
+		d.Close()
+		return nil, err
+	}
 	return d, nil
 }
 
@@ -236,6 +245,7 @@ func (d *Daemon) Close() {
 		f.StopAccepting()
 	}
 	d.now.admin.close()
+	d.given.close()
 	d.relay.Close()
 }
 
@@ -244,6 +254,7 @@ func (d *Daemon) Close() {
 func (d *Daemon) Run(ctx context.Context) error {
 	running, stop := context.WithCancel(context.Background())
 	b := newBeginnings(running)
+	defer d.given.close()
 	defer b.all.Wait()
 	defer stop()
 	b.all.Go(func() { d.trim(running) })

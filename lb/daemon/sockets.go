@@ -34,7 +34,7 @@ type binding struct {
 
 // bindings finds listeners for all bind addresses of a plan: those that are there already, whatever their listener is called
 // in the configuration, or new ones. gone are those that nobody wants. On error nothing has changed.
-func bindings(ctx context.Context, plans []*frontendPlan, entries []*entry) (out map[*frontendPlan][]*binding, gone map[*entry][]*socket, err error) {
+func bindings(ctx context.Context, plans []*frontendPlan, entries []*entry, given *sys.Inherited) (out map[*frontendPlan][]*binding, gone map[*entry][]*socket, err error) {
 	out, gone = make(map[*frontendPlan][]*binding), make(map[*entry][]*socket)
 	for _, e := range entries {
 		gone[e] = slices.Clone(e.sockets)
@@ -59,7 +59,7 @@ func bindings(ctx context.Context, plans []*frontendPlan, entries []*entry) (out
 	}
 	for _, f := range plans {
 		for _, b := range out[f] {
-			if err := b.open(ctx, over); err != nil {
+			if err := b.open(ctx, over, given); err != nil {
 				closeFresh(out)
 				return nil, nil, fmt.Errorf("listener %q: %w", f.Name, err)
 			}
@@ -83,19 +83,19 @@ func (b *binding) claim(name string, free map[*entry][]*socket, others bool) {
 }
 
 // open opens the listeners that are missing.
-func (b *binding) open(ctx context.Context, over []net.Listener) (err error) {
+func (b *binding) open(ctx context.Context, over []net.Listener, given *sys.Inherited) (err error) {
 	o := sys.ListenOptions{Shards: b.shards, Socket: b.options}
 	switch {
 	case b.had == nil:
 		o.Over = over
-		b.fresh, err = sys.Listen(ctx, b.bind, o)
+		b.fresh, err = given.Listen(ctx, b.bind, o)
 	case len(b.had.listeners) < b.shards && b.had.listeners[0].Addr().Network() == "tcp":
 		b.fresh, err = sys.Grow(b.had.listeners, o)
 	}
 	b.listeners = b.fresh
 	if b.had != nil {
 		kept := b.had.listeners
-		if n := max(1, b.shards); len(kept) > n {
+		if n := max(1, b.shards); len(kept) > n && !sys.IsInherited(kept[0]) {
 			kept, b.extra = kept[:n], kept[n:]
 		}
 		b.listeners = slices.Concat(kept, b.fresh)

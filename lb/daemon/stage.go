@@ -52,10 +52,10 @@ func (d *Daemon) stage(ctx context.Context, p *plan) (s *stage, err error) {
 	if err := s.findPools(); err != nil {
 		return s, err
 	}
-	if s.bindings, s.gone, err = bindings(ctx, p.frontends, s.was.entries); err != nil {
+	if s.bindings, s.gone, err = bindings(ctx, p.frontends, s.was.entries, d.given.sockets); err != nil {
 		return s, err
 	}
-	s.admin, err = p.admin.bind(s.was.admin)
+	s.admin, err = p.admin.bind(s.was.admin, d.given.sockets)
 	return s, err
 }
 

@@ -98,7 +98,7 @@ func listenOver(ctx context.Context, network, bind string, o ListenOptions, over
 // An address that once had several sockets is open to others of this user with SO_REUSEPORT until all of them are closed, also
 // when there is only one again: the kernel keeps that with the port (inet_csk_update_fastreuse).
 func Grow(existing []net.Listener, o ListenOptions) (added []net.Listener, err error) {
-	if len(existing) == 0 || len(existing) >= o.Shards {
+	if len(existing) == 0 || len(existing) >= o.Shards || IsInherited(existing[0]) { // whoever made those decides how many there are
 		return nil, nil
 	}
 	if added, err = grow(context.Background(), existing, o); err != nil {
@@ -159,7 +159,7 @@ func inTheWay(bind string, listeners []net.Listener) []net.Listener {
 	}
 	return slices.DeleteFunc(slices.Clone(listeners), func(l net.Listener) bool {
 		_, other, err := net.SplitHostPort(l.Addr().String())
-		return err != nil || other != port || l.Addr().Network() != "tcp"
+		return err != nil || other != port || l.Addr().Network() != "tcp" || IsInherited(l) // root's, which we cannot join
 	})
 }
 
@@ -195,6 +195,10 @@ func share(listeners []net.Listener) (undo func(), err error) {
 // them yet, keep what they have. It does nothing to a unix socket.
 func ApplyListen(l net.Listener, o SocketOptions) error {
 	if l.Addr().Network() != "tcp" {
+		return nil
+	}
+	if given, ok := l.(*inheritedListener); ok {
+		given.options.Store(&o)
 		return nil
 	}
 	err := control(l, func(fd int) error {
