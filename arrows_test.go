@@ -16,7 +16,7 @@ import (
 // a new arrow, is a decision: it begins here and in ARCHITECTURE.md.
 var arrows = map[string]string{
 	"cmd/fairlead": "cmd/fairlead/internal/demo cmd/fairlead/internal/top config lb/admin lb/daemon lb/sys syscall " +
-		"github.com/charmbracelet/x/term github.com/coreos/go-systemd/v22 github.com/spf13/cobra github.com/spf13/pflag go.uber.org/zap",
+		"github.com/charmbracelet/x/term github.com/coreos/go-systemd/v22 github.com/cpuguy83/go-md2man/v2 github.com/spf13/cobra github.com/spf13/pflag go.uber.org/zap",
 	"cmd/fairlead/internal/demo": "config lb/daemon tlsterm/selfsigned github.com/coder/websocket go.uber.org/zap",
 	"cmd/fairlead/internal/top":  "lb/admin charm.land/bubbles/v2 charm.land/bubbletea/v2 charm.land/lipgloss/v2 github.com/charmbracelet/x/ansi",
 

@@ -30,6 +30,19 @@ type comments map[string]string
 // Schema returns the JSON Schema (draft 2020-12) of configuration files, for editors and other checkers. It is the
 // same at every call. It covers keys, types, values and ranges; references and what must go together only Parse knows.
 func Schema() ([]byte, error) {
+	s, err := reflectSchema()
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode schema: %w", err)
+	}
+	return append(text, '\n'), nil
+}
+
+// reflectSchema makes the schema of the types, their comments, rules and defaults.
+func reflectSchema() (*jsonschema.Schema, error) {
 	docs, err := readComments(typesSource, typesPoolSource)
 	if err != nil {
 		return nil, fmt.Errorf("read the comments of the types: %w", err)
@@ -47,11 +60,7 @@ func Schema() ([]byte, error) {
 	if err := annotate(s); err != nil {
 		return nil, err
 	}
-	text, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encode schema: %w", err)
-	}
-	return append(text, '\n'), nil
+	return s, nil
 }
 
 // leafSchema returns the schema of a type that is written as a scalar; nil leaves t to reflection.

@@ -88,7 +88,9 @@ func newBackends() *cobra.Command {
 		}
 		return "/v1/backends?pool=" + url.QueryEscape(args[0])
 	}
-	return noun(&remote{}, cmd, path, tableOfBackends)
+	r := &remote{}
+	cmd.ValidArgsFunction = r.completePools
+	return noun(r, cmd, path, tableOfBackends)
 }
 
 func tableOfBackends(w io.Writer, list []admin.Backend, wide bool) {

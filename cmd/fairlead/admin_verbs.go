@@ -19,8 +19,11 @@ type aim struct {
 
 func (a *aim) addFlags(cmd *cobra.Command, listeners bool) {
 	a.remote.addFlags(cmd.Flags())
+	cmd.ValidArgsFunction = a.completeBackends
 	if listeners {
-		cmd.Flags().StringVar(&a.listener, "listener", "", "a `LISTENER` instead of a backend")
+		const flag = "listener"
+		cmd.Flags().StringVar(&a.listener, flag, "", "a `LISTENER` instead of a backend")
+		_ = cmd.RegisterFlagCompletionFunc(flag, a.completeListeners) // fails only for a flag that does not exist
 	}
 }
 

@@ -72,7 +72,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true, // execute writes it
 	}
 	root.SetFlagErrorFunc(explainFlag)
-	root.AddCommand(newRun(), newCheck(), newSchema(), newVersion(), newDemo(), newDemoBackend())
+	root.AddCommand(newRun(), newCheck(), newSchema(), newVersion(), newDemo(), newDemoBackend(), newMan())
 	root.AddCommand(newAdminCommands()...)
 	return root
 }

@@ -18,6 +18,7 @@ var nodeFolder = filepath.Join("testdata", "node")
 var packages = map[string]string{
 	"node": "nodejs", "npm": "npm", "chromium": "chromium", "curl": "curl", "openssl": "openssl", "nginx": "nginx",
 	"prlimit": "util-linux", "strace": "strace", "ip": "iproute2", "nft": "nftables", "systemd-analyze": "systemd",
+	"man": "man-db", "mandoc": "mandoc", "bash": "bash",
 }
 
 // need skips a scenario whose programs are missing on this machine, and says how to get them. Where CI is set they must be
