@@ -5,6 +5,7 @@ export GOTOOLCHAIN := auto
 
 GO                 ?= go
 GOLANGCI_VERSION   := v2.15.0
+NFPM_VERSION       := v2.45.2
 BENCHSTAT_VERSION  := v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME           ?= 20s
 BENCHCOUNT         ?= 6
@@ -24,6 +25,12 @@ BUILD   := $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 
 GOLANGCI  := bin/golangci-lint-$(GOLANGCI_VERSION)
 BENCHSTAT := bin/benchstat-$(BENCHSTAT_VERSION)
+NFPM      := bin/nfpm-$(NFPM_VERSION)
+
+# What is released is of the time of its commit, whenever it is made (https://reproducible-builds.org/specs/source-date-epoch/).
+EPOCH     := $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),0)
+DIST      := VERSION='$(or $(VERSION),unknown)' COMMIT='$(or $(COMMIT),unknown)' SOURCE_DATE_EPOCH=$(EPOCH) packaging/dist
+DIST_BIN  := bin/dist
 
 # Clients that the scenario tests run on Node.
 NODE       := cmd/fairlead/testdata/node
@@ -35,13 +42,23 @@ RACE_BINARY  := $(CURDIR)/bin/race/fairlead
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo docs test race fuzz chaos pictures bench bench-edge fmt vet lint check need-go need-tests
+.PHONY: help build dist dist-check demo docs test race fuzz chaos pictures bench bench-edge fmt vet lint check need-go need-tests
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: need-go ## build bin/fairlead
 	CGO_ENABLED=0 $(BUILD) -o bin/fairlead ./cmd/fairlead
+
+dist: need-go $(NFPM) ## packages, archives and images for amd64 and arm64 in bin/dist, the same bytes each time
+	$(DIST) $(DIST_BIN) $(NFPM)
+
+# Another folder, another name of it, and the files of git alone.
+dist-check: dist ## make them once more from another folder, and compare
+	@set -e; there=$$(mktemp -d); trap 'rm -rf "$$there"' EXIT; mkdir "$$there/elsewhere"; \
+	git ls-files -z --cached --others --exclude-standard | tar --null --files-from=- --ignore-failed-read -cf - 2>/dev/null | tar -C "$$there/elsewhere" -xf -; \
+	(cd "$$there/elsewhere" && $(DIST) "$$there/dist" $(CURDIR)/$(NFPM)); \
+	diff --recursive --brief $(DIST_BIN) "$$there/dist"; cat $(DIST_BIN)/SHA256SUMS
 
 demo: build ## run the demo: a chat on three backends behind wss://localhost:8443
 	@exec bin/fairlead demo
@@ -82,8 +99,8 @@ docs: need-go ## write docs/configuration.md, fairlead.schema.json and openapi.j
 fmt: need-go ## format the Go files
 	@$(GO_FILES) | xargs -0 "$$($(GO) env GOROOT)/bin/gofmt" -w
 
-check: need-tests ## what CI runs: format, vet, lint, build, all tests with the race detector
-	@$(MAKE) --no-print-directory check-format vet lint build
+check: need-tests ## what CI runs: format, vet, lint, build, packages, all tests with the race detector
+	@$(MAKE) --no-print-directory check-format vet lint build dist-check
 	@$(MAKE) --no-print-directory race
 
 # Go files outside of what npm installed, which may hold some too.
@@ -103,6 +120,9 @@ lint: need-go $(GOLANGCI) ## run golangci-lint as .golangci.yml says
 bin/golangci-lint-%:
 	@echo "building golangci-lint $* (once; two to five minutes)"
 	@$(call install,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$*,golangci-lint)
+
+bin/nfpm-%:
+	@$(call install,github.com/goreleaser/nfpm/v2/cmd/nfpm@$*,nfpm)
 
 bin/benchstat-%:
 	@$(call install,golang.org/x/perf/cmd/benchstat@$*,benchstat)
@@ -140,6 +160,9 @@ ip iproute2
 nft nftables
 systemd-analyze systemd
 busybox busybox-static
+man man-db
+rpm rpm
+pgrep procps
 endef
 export NEEDS
 need-tests: need-go

@@ -46,6 +46,9 @@ var arrows = map[string]string{
 	"tlsterm/record":     "golang.org/x/crypto",
 	"tlsterm/selfsigned": "",
 
+	"packaging":       "",
+	"packaging/image": "",
+
 	"bench/...": "bench/... lb/daemon config tlsterm/selfsigned syscall github.com/HdrHistogram/hdrhistogram-go golang.org/x/sys go.uber.org/zap",
 }
 
