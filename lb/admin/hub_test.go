@@ -62,7 +62,7 @@ func TestHubTellsWhatChanges(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go h.run(ctx)
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute + beatOfState/2) // between two looks
 		h.step()
 		if s.looks > 0 {
 			t.Errorf("nobody watches, and it has looked %d times", s.looks)
