@@ -47,8 +47,9 @@ RACE_BINARY  := $(CURDIR)/bin/race/fairlead
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: need-go ## build bin/fairlead
+build: need-go ## build bin/fairlead and bin/fairlead-bench
 	CGO_ENABLED=0 $(BUILD) -o bin/fairlead ./cmd/fairlead
+	CGO_ENABLED=0 $(BUILD) -o bin/fairlead-bench ./cmd/fairlead-bench
 
 dist: need-go $(NFPM) ## packages, archives and images for amd64 and arm64 in bin/dist, the same bytes each time
 	$(DIST) $(DIST_BIN) $(NFPM)

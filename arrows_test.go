@@ -49,7 +49,9 @@ var arrows = map[string]string{
 	"packaging":       "",
 	"packaging/image": "",
 
-	"bench/...": "bench/... lb/daemon config tlsterm/selfsigned syscall github.com/HdrHistogram/hdrhistogram-go golang.org/x/sys go.uber.org/zap",
+	// The benchmark measures whole programs, fairlead like any other: nothing of lb is within reach.
+	"cmd/fairlead-bench": "bench/... tlsterm/selfsigned syscall github.com/spf13/cobra github.com/spf13/pflag golang.org/x/sys",
+	"bench/...":          "bench/... config tlsterm/selfsigned syscall github.com/HdrHistogram/hdrhistogram-go github.com/goccy/go-yaml golang.org/x/sys",
 }
 
 // listed is what `go list` says of a package.

@@ -21,7 +21,7 @@ type Plan struct {
 	// Rounds is how often each measurement is made; each round starts with another edge. Memory varies little and
 	// takes long to settle, so it is measured in the first MemoryRounds of them only.
 	Rounds, MemoryRounds int
-	// Backend is the command of the process that all edges send to, a program that calls echo.RunChild.
+	// Backend is the command of the process that all edges send to, a program that calls backend.RunChild.
 	Backend []string
 	// Payload is the size of a message in bytes.
 	Payload int

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"fairlead/bench/echo"
+	"fairlead/bench/backend"
 	"fairlead/bench/load"
 )
 
@@ -26,7 +26,7 @@ func (t *trial) download(ctx context.Context, d Down) (s Sample, err error) {
 	tunnels := make([]*load.Tunnel, d.Tunnels)
 	defer func() { abort(tunnels) }()
 	err = load.Spread(ctx, openers, len(tunnels), func(ctx context.Context, i int) (err error) {
-		tunnels[i], err = t.edge.target.Dial(ctx, echo.PathStream)
+		tunnels[i], err = t.edge.target.Dial(ctx, backend.PathStream)
 		return err
 	})
 	if err != nil {
@@ -55,6 +55,6 @@ func fetch(ctx context.Context, tunnels []*load.Tunnel, count int64) error {
 		if err := tunnels[i].Extend(slowest); err != nil {
 			return err
 		}
-		return tunnels[i].Download(ctx, echo.Order{Offset: int64(i) << 40, Count: count}, make([]byte, downloadBuffer))
+		return tunnels[i].Download(ctx, backend.Order{Offset: int64(i) << 40, Count: count}, make([]byte, downloadBuffer))
 	})
 }

@@ -15,7 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"fairlead/bench/echo"
+	"fairlead/bench/backend"
 )
 
 // programFile names the fairlead that is measured; unset, it is built from this checkout.
@@ -29,11 +29,11 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(echo.ChildVariable) == "" {
+	if os.Getenv(backend.ChildVariable) == "" {
 		goleak.VerifyTestMain(m)
 		return
 	}
-	if err := echo.RunChild(os.Stdout); err != nil {
+	if err := backend.RunChild(os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "backend:", err)
 		os.Exit(1)
 	}

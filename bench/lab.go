@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"fairlead/bench/echo"
+	"fairlead/bench/backend"
 	"fairlead/bench/load"
 	"fairlead/bench/proc"
 	"fairlead/tlsterm/selfsigned"
@@ -47,19 +47,19 @@ type lab struct {
 }
 
 // openLab starts the backend. The lab must be closed.
-func openLab(backend []string) (*lab, error) {
+func openLab(command []string) (*lab, error) {
 	folder, err := os.MkdirTemp("", "fairlead-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)
 	}
 	l := &lab{folder: folder}
-	if err := l.furnish(backend); err != nil {
+	if err := l.furnish(command); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
 	return l, nil
 }
 
-func (l *lab) furnish(backend []string) error {
+func (l *lab) furnish(command []string) error {
 	var err error
 	if l.descriptors, err = proc.Descriptors(); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (l *lab) furnish(backend []string) error {
 	if err := l.certify(); err != nil {
 		return err
 	}
-	return l.startBackend(backend)
+	return l.startBackend(command)
 }
 
 func (l *lab) certify() error {
@@ -95,7 +95,7 @@ func (l *lab) startBackend(command []string) error {
 	}
 	defer reader.Close()                            //nolint:errcheck // Only read from.
 	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // The caller's own program.
-	cmd.Env = append(os.Environ(), echo.ChildVariable+"=1")
+	cmd.Env = append(os.Environ(), backend.ChildVariable+"=1")
 	cmd.Stdout = writer
 	l.backend, err = proc.Start(cmd)
 	// The child has its own now; reading ends when that is closed.

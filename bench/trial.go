@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"fairlead/bench/echo"
+	"fairlead/bench/backend"
 	"fairlead/bench/load"
 )
 
@@ -40,7 +40,7 @@ func (t *trial) meter() (*meter, error) {
 
 // life is a connection from SYN to FIN with one message in between.
 func life(ctx context.Context, target load.Target, payload int) error {
-	tunnel, err := target.Dial(ctx, echo.PathChat)
+	tunnel, err := target.Dial(ctx, backend.PathChat)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (t *trial) open(ctx context.Context, tunnels []*load.Tunnel, n int) ([]*loa
 	fresh := make([]*load.Tunnel, n-len(tunnels))
 	err := load.Spread(ctx, openers, len(fresh), func(ctx context.Context, i int) error {
 		var err error
-		if fresh[i], err = t.edge.target.Dial(ctx, echo.PathChat); err != nil {
+		if fresh[i], err = t.edge.target.Dial(ctx, backend.PathChat); err != nil {
 			return err
 		}
 		return fresh[i].Echo(t.plan.Payload)

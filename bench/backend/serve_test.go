@@ -1,4 +1,4 @@
-package echo
+package backend
 
 import (
 	"bytes"
@@ -21,13 +21,19 @@ func TestMain(m *testing.M) {
 // serve runs the backend until the test ends.
 func serve(t *testing.T) string {
 	t.Helper()
+	return serveAs(t, Settings{})
+}
+
+// serveAs does so with settings.
+func serveAs(t *testing.T, s Settings) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- Serve(ctx, l) }()
+	go func() { ended <- s.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -1,4 +1,4 @@
-package echo
+package backend
 
 import (
 	"encoding/binary"
@@ -10,9 +10,16 @@ import (
 	"fairlead/bench/ws"
 )
 
-// Paths say what a tunnel is used for; any but PathStream echoes.
+// Paths say what a tunnel is used for; any other echoes.
 const (
+	// PathChat echoes.
 	PathChat = "/chat"
+	// PathSlow echoes as well, and takes its time.
+	PathSlow = "/slow"
+	// PathRoom, and a name behind it, is a chat room.
+	PathRoom = "/room/"
+	// PathSink compares what comes with what was announced by an Order.
+	PathSink = "/sink"
 	// PathStream answers each Order with as many bytes, in frames of StreamFrame.
 	PathStream = "/stream"
 )
@@ -63,6 +70,9 @@ func (e *echoer) stream() error {
 		}
 		order, err := e.order(h)
 		if err != nil {
+			return err
+		}
+		if err := e.wait(e.settings.Think); err != nil {
 			return err
 		}
 		if err := e.deliver(order); err != nil {

@@ -5,16 +5,23 @@ import (
 	"errors"
 	"fmt"
 
-	"fairlead/bench/echo"
+	"fairlead/bench/backend"
 	"fairlead/bench/pattern"
 	"fairlead/bench/ws"
 )
 
-var errWrongBytes = errors.New("the stream differs from what was ordered")
+// ErrWrongBytes says that a stream differs from what was ordered.
+var ErrWrongBytes = errors.New("the stream differs from what was ordered")
 
 // Download orders a stream on a tunnel that was opened for it and compares every byte. The buffer is for reading. When
 // ctx ends before, the tunnel is of no more use.
-func (t *Tunnel) Download(ctx context.Context, o echo.Order, buffer []byte) error {
+func (t *Tunnel) Download(ctx context.Context, o backend.Order, buffer []byte) error {
+	return t.Fetch(ctx, o, buffer, nil)
+}
+
+// Fetch is Download, and calls taken, if there is one, after each read with the number of its bytes: it may wait, and ends the
+// download with its error.
+func (t *Tunnel) Fetch(ctx context.Context, o backend.Order, buffer []byte, taken func(n int) error) error {
 	stop := context.AfterFunc(ctx, t.interrupt)
 	defer stop()
 	wire := o.Append(nil)
@@ -29,9 +36,9 @@ func (t *Tunnel) Download(ctx context.Context, o echo.Order, buffer []byte) erro
 			return fmt.Errorf("read a frame %d bytes before the end: %w", end-o.Offset, err)
 		}
 		if h.Opcode != ws.OpBinary || !h.Final || h.Length == 0 || h.Length > end-o.Offset {
-			return fmt.Errorf("%w: frame of opcode %d, %d bytes", errWrongBytes, h.Opcode, h.Length)
+			return fmt.Errorf("%w: frame of opcode %d, %d bytes", ErrWrongBytes, h.Opcode, h.Length)
 		}
-		if err := t.match(o.Offset, h.Length, buffer); err != nil {
+		if err := t.match(o.Offset, h.Length, buffer, taken); err != nil {
 			return err
 		}
 		o.Offset += h.Length
@@ -40,15 +47,21 @@ func (t *Tunnel) Download(ctx context.Context, o echo.Order, buffer []byte) erro
 }
 
 // match reads count bytes, which have to be those of the pattern from offset on.
-func (t *Tunnel) match(offset, count int64, buffer []byte) error {
+func (t *Tunnel) match(offset, count int64, buffer []byte, taken func(n int) error) error {
 	for end := offset + count; offset < end; {
 		n, err := t.in.Read(buffer[:min(int64(len(buffer)), end-offset)])
 		if !pattern.Matches(offset, buffer[:n]) {
-			return fmt.Errorf("%w: within %d bytes from %d", errWrongBytes, n, offset)
+			return fmt.Errorf("%w: within %d bytes from %d", ErrWrongBytes, n, offset)
 		}
 		offset += int64(n)
 		if err != nil {
 			return fmt.Errorf("read the stream at %d: %w", offset, err)
+		}
+		if taken == nil {
+			continue
+		}
+		if err := taken(n); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -8,19 +8,19 @@ import (
 	"os"
 	"testing"
 
-	"fairlead/bench/echo"
+	"fairlead/bench/backend"
 	"fairlead/bench/pattern"
 )
 
 func TestDownload(t *testing.T) {
 	for name, target := range targets(t) {
 		t.Run(name, func(t *testing.T) {
-			tunnel, err := target.Dial(t.Context(), echo.PathStream)
+			tunnel, err := target.Dial(t.Context(), backend.PathStream)
 			if err != nil {
 				t.Fatal(err)
 			}
 			buffer := make([]byte, 10_000)
-			for _, o := range []echo.Order{{Count: 1 << 20}, {Offset: 1 << 40, Count: 1}, {Count: 0}} {
+			for _, o := range []backend.Order{{Count: 1 << 20}, {Offset: 1 << 40, Count: 1}, {Count: 0}} {
 				if err := tunnel.Download(t.Context(), o, buffer); err != nil {
 					t.Errorf("%+v: %v", o, err)
 				}
@@ -41,11 +41,11 @@ func TestWrongStreams(t *testing.T) {
 		want   error
 	}{
 		{name: "as ordered", answer: "\x82\x01" + good[:1] + "\x82\x03" + good[1:]},
-		{name: "a byte lost", answer: "\x82\x04" + good[:1] + good[2:] + "A", want: errWrongBytes},
-		{name: "a frame lost", answer: "\x82\x03" + good[1:], want: errWrongBytes},
-		{name: "too much", answer: "\x82\x05" + good + "A", want: errWrongBytes},
-		{name: "other kind", answer: "\x81\x04" + good, want: errWrongBytes},
-		{name: "an empty frame", answer: "\x82\x00", want: errWrongBytes},
+		{name: "a byte lost", answer: "\x82\x04" + good[:1] + good[2:] + "A", want: ErrWrongBytes},
+		{name: "a frame lost", answer: "\x82\x03" + good[1:], want: ErrWrongBytes},
+		{name: "too much", answer: "\x82\x05" + good + "A", want: ErrWrongBytes},
+		{name: "other kind", answer: "\x81\x04" + good, want: ErrWrongBytes},
+		{name: "an empty frame", answer: "\x82\x00", want: ErrWrongBytes},
 		{name: "cut short", answer: "\x82\x04" + good[:2], want: io.EOF},
 	}
 	for _, tt := range tests {
@@ -58,12 +58,12 @@ func TestWrongStreams(t *testing.T) {
 				}
 			})
 			defer done()
-			tunnel, err := target.Dial(t.Context(), echo.PathStream)
+			tunnel, err := target.Dial(t.Context(), backend.PathStream)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer tunnel.Abort()
-			if err := tunnel.Download(t.Context(), echo.Order{Offset: 10, Count: 4}, make([]byte, 100)); !errors.Is(err, tt.want) {
+			if err := tunnel.Download(t.Context(), backend.Order{Offset: 10, Count: 4}, make([]byte, 100)); !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})
@@ -81,12 +81,12 @@ func TestDownloadIsInterrupted(t *testing.T) {
 		}
 	})
 	defer done()
-	tunnel, err := target.Dial(t.Context(), echo.PathStream)
+	tunnel, err := target.Dial(t.Context(), backend.PathStream)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tunnel.Abort()
-	if err := tunnel.Download(ctx, echo.Order{Count: 1}, make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := tunnel.Download(ctx, backend.Order{Count: 1}, make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v, want an interruption", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
 
-	"fairlead/bench/echo"
+	"fairlead/bench/backend"
 	"fairlead/tlsterm/selfsigned"
 )
 
@@ -55,7 +55,7 @@ func serve(t *testing.T, l net.Listener) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- echo.Serve(ctx, l) }()
+	go func() { ended <- backend.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -67,7 +67,7 @@ func serve(t *testing.T, l net.Listener) {
 func TestTunnel(t *testing.T) {
 	for name, target := range targets(t) {
 		t.Run(name, func(t *testing.T) {
-			tunnel, err := target.Dial(t.Context(), echo.PathChat)
+			tunnel, err := target.Dial(t.Context(), backend.PathChat)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +126,7 @@ func TestAgainstAnotherImplementation(t *testing.T) {
 		_ = site.Close()
 		<-done
 	}()
-	tunnel, err := target.Dial(t.Context(), echo.PathChat)
+	tunnel, err := target.Dial(t.Context(), backend.PathChat)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestHandshakeIsPinned(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l, target := listen(t, tt.change)
 			serve(t, l)
-			if tunnel, err := target.Dial(t.Context(), echo.PathChat); err == nil {
+			if tunnel, err := target.Dial(t.Context(), backend.PathChat); err == nil {
 				tunnel.Abort()
 				t.Error("the handshake was accepted")
 			}
@@ -166,7 +166,7 @@ func TestNoResumption(t *testing.T) {
 	l, target := listen(t, nil)
 	serve(t, l)
 	for range 3 {
-		tunnel, err := target.Dial(t.Context(), echo.PathChat)
+		tunnel, err := target.Dial(t.Context(), backend.PathChat)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func TestUpgradeRefused(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 	})
 	defer done()
-	if _, err := target.Dial(t.Context(), echo.PathChat); !errors.Is(err, errNotUpgraded) || !strings.Contains(err.Error(), "503") {
+	if _, err := target.Dial(t.Context(), backend.PathChat); !errors.Is(err, errNotUpgraded) || !strings.Contains(err.Error(), "503") {
 		t.Errorf("got %v, want errNotUpgraded with 503", err)
 	}
 }
@@ -211,7 +211,7 @@ func TestWrongAnswers(t *testing.T) {
 				}
 			})
 			defer done()
-			tunnel, err := target.Dial(t.Context(), echo.PathChat)
+			tunnel, err := target.Dial(t.Context(), backend.PathChat)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -245,7 +245,7 @@ func TestTruncationIsAnError(t *testing.T) {
 				}
 			})
 			defer done()
-			tunnel, err := target.Dial(t.Context(), echo.PathChat)
+			tunnel, err := target.Dial(t.Context(), backend.PathChat)
 			if err != nil {
 				t.Fatal(err)
 			}

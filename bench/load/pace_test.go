@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"fairlead/bench/echo"
+	"fairlead/bench/backend"
 )
 
 func TestScheduleOf(t *testing.T) {
@@ -104,7 +104,7 @@ func open(t *testing.T, target Target, n int) []*Tunnel {
 	tunnels := make([]*Tunnel, n)
 	for i := range tunnels {
 		var err error
-		if tunnels[i], err = target.Dial(t.Context(), echo.PathChat); err != nil {
+		if tunnels[i], err = target.Dial(t.Context(), backend.PathChat); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(tunnels[i].Abort)

@@ -24,19 +24,22 @@ var errNegotiated = errors.New("the handshake ended with something else than TLS
 
 // Target is an edge to be loaded. It is safe for concurrent use.
 type Target struct {
-	address string
-	timeout time.Duration
-	tls     *tls.Config // nil without TLS
+	addresses []string
+	host      string
+	timeout   time.Duration
+	tls       *tls.Config // nil without TLS
+	check     func(tls.ConnectionState) error
+	quiet     bool // no keep-alive probes
 }
 
 // NewPlainTarget describes the edge at address without TLS. No dial and no read lasts longer than timeout.
 func NewPlainTarget(address string, timeout time.Duration) Target {
-	return Target{address: address, timeout: timeout}
+	return Target{addresses: []string{address}, host: ServerName, timeout: timeout}
 }
 
 // NewTarget describes the edge at address whose certificate is in roots. No dial and no read lasts longer than timeout.
 func NewTarget(address string, roots *x509.CertPool, timeout time.Duration) Target {
-	return Target{address: address, timeout: timeout, tls: &tls.Config{
+	return Target{addresses: []string{address}, host: ServerName, timeout: timeout, check: checkNegotiated, tls: &tls.Config{
 		RootCAs:          roots,
 		ServerName:       ServerName,
 		MinVersion:       TLSVersion,
@@ -61,3 +64,6 @@ type forgetful struct{}
 func (forgetful) Get(string) (*tls.ClientSessionState, bool) { return nil, false }
 
 func (forgetful) Put(string, *tls.ClientSessionState) {}
+
+// Forgetful is a cache for tls.Config that asks for tickets and keeps none: browsers ask, so servers make some.
+func Forgetful() tls.ClientSessionCache { return forgetful{} }

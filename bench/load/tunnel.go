@@ -19,6 +19,11 @@ const readBuffer = 1 << 10
 // closeNormal is the status of an orderly end (RFC 6455 section 7.4.1).
 const closeNormal = 1000
 
+// closePayload is the size of a Close frame that has a status only, in bytes; closing fills it in.
+const closePayload = 2
+
+func closing(payload []byte) { binary.BigEndian.PutUint16(payload, closeNormal) }
+
 // minPayload leaves room for the number that makes each payload another.
 const minPayload = 8
 
@@ -183,18 +188,21 @@ func (t *Tunnel) Close() error {
 	if err := t.Extend(0); err != nil {
 		return err
 	}
-	payload := t.begin(ws.OpClose, 2)
-	binary.BigEndian.PutUint16(payload, closeNormal)
-	if err := t.write(payload); err != nil {
+	if err := t.Hangup(); err != nil {
 		return fmt.Errorf("send the Close frame: %w", err)
 	}
-	h, err := t.receive(2)
+	h, err := t.receive(closePayload)
 	if err != nil {
 		return fmt.Errorf("read the Close frame: %w", err)
 	}
-	if h.Opcode != ws.OpClose || len(t.echo) != 2 || binary.BigEndian.Uint16(t.echo) != closeNormal {
+	if h.Opcode != ws.OpClose || len(t.echo) != closePayload || binary.BigEndian.Uint16(t.echo) != closeNormal {
 		return fmt.Errorf("%w: no Close frame", errWrongEcho)
 	}
+	return t.ended()
+}
+
+// ended waits for the end of the connection.
+func (t *Tunnel) ended() error {
 	switch _, err := t.in.ReadByte(); {
 	case errors.Is(err, io.EOF) && t.secure && t.wire.ended:
 		return errTruncated

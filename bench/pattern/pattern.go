@@ -37,3 +37,12 @@ func Matches(offset int64, b []byte) bool {
 	}
 	return true
 }
+
+// Fill writes what the stream has at offset into b.
+func Fill(offset int64, b []byte) {
+	for len(b) > 0 {
+		n := copy(b, At(offset, len(b)))
+		b = b[n:]
+		offset += int64(n)
+	}
+}

@@ -96,3 +96,18 @@ func Descriptors() (int, error) {
 	}
 	return int(min(limit.Max, 1<<20)), nil
 }
+
+// StopGroup ends the process and all of its process group, which is what it has started unless that moved away: with SIGTERM
+// and, what is left when the process itself has ended or after ten seconds, with SIGKILL.
+func (c *Child) StopGroup() {
+	// Both fail only when nothing of the group is left.
+	_ = syscall.Kill(-c.PID(), syscall.SIGTERM)
+	timer := time.NewTimer(c.patience)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+	case <-timer.C:
+	}
+	_ = syscall.Kill(-c.PID(), syscall.SIGKILL)
+	<-c.done
+}

@@ -1,13 +1,9 @@
-package echo
+package backend
 
 import (
 	"bufio"
 	"errors"
-	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"strings"
 
 	"fairlead/bench/ws"
 )
@@ -18,24 +14,7 @@ const (
 	writeBuffer = 4 << 10
 )
 
-var (
-	errNotUpgrade = errors.New("not a WebSocket upgrade")
-	errUnmasked   = errors.New("a client's frame is not masked")
-)
-
-// answer does the opening handshake and what its path asks for, until a Close frame has been answered.
-func answer(conn net.Conn) error {
-	e := echoer{in: bufio.NewReaderSize(conn, readBuffer), out: make([]byte, 0, writeBuffer), conn: conn}
-	path, err := e.upgrade()
-	switch {
-	case err != nil:
-		return err
-	case path == PathStream:
-		return e.stream()
-	default:
-		return e.echo()
-	}
-}
+var errUnmasked = errors.New("a client's frame is not masked")
 
 // echo sends frames back.
 func (e *echoer) echo() error {
@@ -56,44 +35,20 @@ func (e *echoer) echo() error {
 
 // echoer is one connection with its unsent answers.
 type echoer struct {
-	conn net.Conn
-	in   *bufio.Reader
-	out  []byte
-}
-
-func (e *echoer) upgrade() (path string, err error) {
-	r, err := http.ReadRequest(e.in)
-	if err != nil {
-		return "", fmt.Errorf("read the request head: %w", err)
-	}
-	key := r.Header.Get("Sec-WebSocket-Key")
-	if r.Method != http.MethodGet || key == "" || r.Header.Get("Sec-WebSocket-Version") != ws.Version ||
-		!strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || !mentions(r.Header.Values("Connection"), "upgrade") {
-		_, err := io.WriteString(e.conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-		return "", errors.Join(errNotUpgrade, err)
-	}
-	e.out = append(e.out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
-	e.out = append(e.out, ws.Accept(key)...)
-	e.out = append(e.out, "\r\n\r\n"...)
-	return r.URL.Path, e.flush()
-}
-
-// mentions says whether a comma-separated list header holds a token, in any case.
-func mentions(values []string, token string) bool {
-	for _, value := range values {
-		for item := range strings.SplitSeq(value, ",") {
-			if strings.EqualFold(strings.TrimSpace(item), token) {
-				return true
-			}
-		}
-	}
-	return false
+	conn     net.Conn
+	in       *bufio.Reader
+	out      []byte
+	settings Settings
+	done     <-chan struct{} // closed when the backend closes
 }
 
 // frame takes one frame in and queues its answer; closed says that it was a Close frame.
 func (e *echoer) frame() (closed bool, err error) {
 	h, err := e.header()
 	if err != nil {
+		return false, err
+	}
+	if err := e.wait(e.settings.Think); err != nil {
 		return false, err
 	}
 	return h.Opcode == ws.OpClose, e.reply(h)
