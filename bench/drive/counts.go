@@ -82,7 +82,9 @@ func (l *ledger) sum() int {
 func (l *ledger) copy() map[Failure]Failures {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return maps.Clone(l.byKind)
+	found := make(map[Failure]Failures, len(l.byKind))
+	maps.Copy(found, l.byKind)
+	return found
 }
 
 // classify names an error of a tunnel.

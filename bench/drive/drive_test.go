@@ -232,12 +232,11 @@ groups: [{does: echo, connections: 5, rate: 100}, {does: connect, connections: 5
 	s.Duration = scenario.Span(time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	told := 0
-	r, err := Run(ctx, Order{Scenario: s, Aim: Aim{URL: "ws://" + address}, Tell: func(Slot) {
-		if told++; told == 2 {
+	r, err := Run(ctx, Order{Scenario: s, Aim: Aim{URL: "ws://" + address}, Tell: measuring(func(n int) {
+		if n == 2 {
 			cancel()
 		}
-	}})
+	})})
 	if err != nil {
 		t.Fatal(err)
 	}

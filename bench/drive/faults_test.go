@@ -139,44 +139,39 @@ func TestFaultsAreSeen(t *testing.T) {
 		want    Failure
 	}{
 		{name: "a byte is wrong", want: FailBytes, does: "{does: echo, connections: 1, rate: 50}", meddle: func(n int, b []byte) []byte {
-			if n == 3 {
+			if n == 0 {
 				b[len(b)-1] ^= 1
 			}
 			return b
 		}},
 		{name: "a message comes twice", want: FailOrder, does: "{does: echo, connections: 1, rate: 50}", meddle: func(n int, b []byte) []byte {
-			if n == 3 {
+			if n == 0 {
 				return append(append([]byte(nil), b...), b...)
 			}
 			return b
 		}},
 		{name: "a message is lost", want: FailOrder, does: "{does: echo, connections: 1, rate: 50}", meddle: func(n int, b []byte) []byte {
-			if n == 3 {
+			if n == 0 {
 				return []byte{}
 			}
 			return b
 		}},
 		{name: "a message of a room is lost", want: FailOrder, does: "{does: chat, connections: 2, room: 2, rate: 50}", meddle: func(n int, b []byte) []byte {
-			if n == 3 {
+			if n == 0 {
 				return []byte{}
 			}
 			return b
 		}},
 		{name: "a tunnel is lost", want: FailBroken, does: "{does: echo, connections: 1, rate: 50}", meddle: func(n int, b []byte) []byte {
-			if n == 3 {
+			if n == 0 {
 				return nil
 			}
 			return b
 		}},
-		{name: "answers stop", want: FailTimeout, timeout: time.Second, does: "{does: echo, connections: 1, rate: 50}", meddle: func(n int, b []byte) []byte {
-			if n >= 3 {
-				return []byte{}
-			}
-			return b
-		}},
+		{name: "answers stop", want: FailTimeout, timeout: time.Second, does: "{does: echo, connections: 1, rate: 50}", meddle: func(int, []byte) []byte { return []byte{} }},
 		{name: "the Close frame is not answered", want: FailClose, does: "{does: idle, connections: 1}", meddle: func(int, []byte) []byte { return []byte{} }},
 		{name: "a Close frame that nobody asked for", want: FailBroken, does: "{does: echo, connections: 1, rate: 50}", meddle: func(n int, b []byte) []byte {
-			if n == 3 {
+			if n == 0 {
 				return []byte("\x88\x02\x03\xe8")
 			}
 			return b
@@ -212,6 +207,17 @@ func TestRefusedUpgrade(t *testing.T) {
 	}
 }
 
+// measuring calls do with the number of each slot of the measured time.
+func measuring(do func(n int)) func(Slot) {
+	n := 0
+	return func(s Slot) {
+		if s.Phase == phaseMeasure {
+			n++
+			do(n)
+		}
+	}
+}
+
 // TestStorm breaks all tunnels, refuses for a while, and lets them come back to another backend.
 func TestStorm(t *testing.T) {
 	const seats = 20
@@ -219,15 +225,14 @@ func TestStorm(t *testing.T) {
 	e := newEdge(t, old, nil)
 	s := parse(t, `groups: [{does: echo, connections: 20, rate: 200, reconnect: {first: 20ms, most: 100ms}}]`)
 	s.Duration = scenario.Span(5 * time.Second)
-	told := 0
-	r := drive(t, Order{Scenario: s, Aim: Aim{URL: "ws://" + e.address}, Tell: func(Slot) {
-		switch told++; told {
+	r := drive(t, Order{Scenario: s, Aim: Aim{URL: "ws://" + e.address}, Tell: measuring(func(n int) {
+		switch n {
 		case 1:
 			e.cut("")
 		case 2:
 			e.cut(other)
 		}
-	}})
+	})})
 	clean(t, r)
 	storm := r.Groups[0].Storm
 	if storm == nil {
@@ -235,6 +240,9 @@ func TestStorm(t *testing.T) {
 	}
 	if storm.Breaks != seats || storm.Outages.Count != seats || storm.Other != seats || storm.Same != 0 {
 		t.Errorf("got %+v", storm)
+	}
+	if storm.Home != 0 || storm.HomeOf != seats {
+		t.Errorf("%d of %d are at home", storm.Home, storm.HomeOf)
 	}
 	if storm.RecoveredMS < storm.Outages.P50 || storm.Tries["status 503"] == 0 {
 		t.Errorf("recovered in %.0f ms, outages %.0f; failed tries %v", storm.RecoveredMS, storm.Outages.P50, storm.Tries)
@@ -249,12 +257,11 @@ func TestStormThatDoesNotEnd(t *testing.T) {
 	e := newEdge(t, serve(t, backend.Settings{}, nil), nil)
 	s := parse(t, `groups: [{does: idle, connections: 3, reconnect: {first: 20ms, most: 50ms}}]`)
 	s.Duration = scenario.Span(3 * time.Second)
-	told := 0
-	r := drive(t, Order{Scenario: s, Aim: Aim{URL: "ws://" + e.address}, Tell: func(Slot) {
-		if told++; told == 1 {
+	r := drive(t, Order{Scenario: s, Aim: Aim{URL: "ws://" + e.address}, Tell: measuring(func(n int) {
+		if n == 1 {
 			e.cut("")
 		}
-	}})
+	})})
 	if r.Failures[FailBack].Count != 3 || r.Groups[0].Storm.RecoveredMS != -1 {
 		t.Errorf("got %v, %+v", r.Failures, r.Groups[0].Storm)
 	}

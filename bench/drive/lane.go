@@ -145,6 +145,13 @@ func (l *lane) ponged() {
 	l.since = time.Now()
 }
 
+// shut has the lane take nothing more: the tunnel has ended.
+func (l *lane) shut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closing = true
+}
+
 // open says how many messages and pings have no answer.
 func (l *lane) open() int {
 	l.mu.Lock()

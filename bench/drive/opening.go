@@ -20,8 +20,9 @@ type identity struct {
 	number int
 	ticket ticket
 
-	mu   sync.Mutex
-	home string // guarded by mu: the backend that it came to last; "" if that does not say
+	mu    sync.Mutex
+	first string // guarded by mu: the backend that it came to first; "" if that does not say
+	home  string // guarded by mu: the last one
 }
 
 // arrive notes the backend that the identity came to, and returns the one before.
@@ -29,7 +30,17 @@ func (i *identity) arrive(home string) (before string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	before, i.home = i.home, home
+	if i.first == "" {
+		i.first = home
+	}
 	return before
+}
+
+// atHome says whether the identity is where it was first, and whether that is known.
+func (i *identity) atHome() (home, known bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.home == i.first, i.first != "" && i.home != ""
 }
 
 // ticket keeps what allows the next handshake to be resumed.

@@ -69,12 +69,11 @@ func (r *run) result(o Order, m *meter, partial bool) Result {
 	result := Result{
 		Form: ResultForm, Machine: proc.ThisMachine(), Began: r.began, Target: o.Aim.URL, Scenario: o.Scenario,
 		Partial: partial, Failed: r.failures.sum(), Failures: r.failures.copy(), Openings: r.openings.Summary(),
-		Handshakes: r.offers.result(), Backends: r.homes.byName, Processes: m.results, Commands: r.commands, Timeline: r.slots,
+		Handshakes: r.offers.result(), Backends: r.homes.byName, Commands: r.commands, Timeline: r.slots,
 	}
-	measured := m.end.at.After(m.start.at)
-	if measured {
+	if !m.end.at.IsZero() {
 		result.Measured = r.lasted().Seconds()
-		result.Generator = m.generator(r)
+		result.Generator, result.Processes = m.generator(r), m.results
 	}
 	for _, g := range r.groups {
 		part := GroupResult{

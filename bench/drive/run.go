@@ -285,6 +285,7 @@ func (r *run) openNow() int {
 	for _, g := range r.groups {
 		g.atEnd = int(g.open.Load())
 		n += g.atEnd
+		g.storm.settle(g.seats)
 	}
 	return n
 }

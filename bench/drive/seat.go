@@ -127,6 +127,7 @@ func (s *seat) use(ctx context.Context, tunnel *load.Tunnel) error {
 	l := &lane{seat: s, tunnel: tunnel, epoch: s.epoch}
 	s.epoch++
 	s.take(l)
+	defer l.shut()
 	defer s.take(nil)
 	if s.group.does.Closed {
 		s.group.again(s)
@@ -140,8 +141,8 @@ func (s *seat) use(ctx context.Context, tunnel *load.Tunnel) error {
 		defer timer.Stop()
 	}
 	if d := time.Duration(s.group.does.Ping); d > 0 {
-		pings := s.ping(l, d)
-		defer close(pings)
+		timer := l.ping(d)
+		defer timer.Stop()
 	}
 	return s.listen(l)
 }
@@ -158,24 +159,17 @@ func (s *seat) lifetime() time.Duration {
 	return time.Duration(min(rand.ExpFloat64(), 10) * mean) //nolint:gosec // Nobody has to guess it.
 }
 
-// ping sends pings until the channel that it returns is closed. The first is somewhere in the first period, so that
-// tunnels that were opened together do not ping together.
-func (s *seat) ping(l *lane, every time.Duration) chan struct{} {
-	done := make(chan struct{})
-	s.group.run.lanes.Go(func() {
-		timer := time.NewTimer(time.Duration(rand.Float64() * float64(every))) //nolint:gosec // See above.
-		defer timer.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-timer.C:
-				l.put(frame{opcode: ws.OpPing})
-				timer.Reset(every)
-			}
+// ping sends pings until the tunnel takes none, or the timer is stopped. The first is somewhere in the first period, so that
+// tunnels that were opened together do not ping together. A timer and no goroutine: most of many tunnels do nothing else.
+func (l *lane) ping(every time.Duration) *time.Timer {
+	var timer *time.Timer
+	timer = time.AfterFunc(time.Hour, func() {
+		if l.put(frame{opcode: ws.OpPing}) {
+			timer.Reset(every)
 		}
 	})
-	return done
+	timer.Reset(time.Duration(rand.Float64() * float64(every))) //nolint:gosec // Nobody has to guess it.
+	return timer
 }
 
 // listen takes what comes until the tunnel has ended.

@@ -18,6 +18,8 @@ type storm struct {
 	same    int
 	other   int
 	unknown int
+	home    int            // how many are at the end of the measured time where they were first
+	homeOf  int            // of how many
 	tries   map[string]int // that failed, by what they met
 	outages *load.Latencies
 }
@@ -66,6 +68,22 @@ func (s *storm) found(before, now string) {
 	}
 }
 
+// settle looks at where seats are.
+func (s *storm) settle(seats []*seat) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, seat := range seats {
+		home, known := seat.who.atHome()
+		if !known || seat.current() == nil {
+			continue
+		}
+		s.homeOf++
+		if home {
+			s.home++
+		}
+	}
+}
+
 // StormResult is what became of tunnels that broke, or were opened anew after their time.
 type StormResult struct {
 	// Breaks is how many broke; RecoveredMS is from the first of them until none was missing, for the last time, in
@@ -82,6 +100,9 @@ type StormResult struct {
 	Same    int `json:"same_backend"`
 	Other   int `json:"other_backend"`
 	Unknown int `json:"unknown_backend"`
+	// Home is how many of HomeOf open tunnels are at the end of the measured time at the first backend of their identity.
+	Home   int `json:"home"`
+	HomeOf int `json:"home_of"`
 }
 
 // result is nil if nothing broke and nothing was opened anew.
@@ -94,6 +115,7 @@ func (s *storm) result() *StormResult {
 	r := &StormResult{
 		Breaks: s.breaks, FirstMS: milliseconds(s.first), Outages: s.outages.Summary(),
 		Tries: maps.Clone(s.tries), Same: s.same, Other: s.other, Unknown: s.unknown,
+		Home: s.home, HomeOf: s.homeOf,
 	}
 	switch {
 	case s.breaks == 0:

@@ -104,6 +104,10 @@ func (s StormResult) write(w io.Writer, name string) {
 		_, _ = fmt.Fprintf(w, "came back\t%s: %d of %d to the backend that they had before (%.1f%%)\n",
 			name, s.Same, known, 100*float64(s.Same)/float64(known))
 	}
+	if s.HomeOf > 0 {
+		_, _ = fmt.Fprintf(w, "at home\t%s: %d of %d are in the end where they were first (%.1f%%)\n",
+			name, s.Home, s.HomeOf, 100*float64(s.Home)/float64(s.HomeOf))
+	}
 }
 
 // counts is "5 a, 3 b", the largest first.
@@ -123,6 +127,9 @@ func counts(byName map[string]int) string {
 
 func (r Result) use(w io.Writer) {
 	g := r.Generator
+	if r.Measured == 0 {
+		return // there is nothing to tell
+	}
 	_, _ = fmt.Fprintf(w, "generator\t%.0f%% of %d cores (machine %.0f%%); began p50 %.2f ms, p99 %.2f ms, max %.2f ms late\n",
 		100*g.Share, g.Cores, 100*g.Host, g.Late.P50, g.Late.P99, g.Late.Max)
 	for _, p := range r.Processes {

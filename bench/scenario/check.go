@@ -87,6 +87,7 @@ func (s Scenario) Check() error {
 		c.demand(!strings.ContainsAny(text, "\r\n"), "identity.%s: must be one line", key)
 	}
 	c.demand(s.During == nil || s.During.Command != "", "during.command: is missing")
+	c.demand(s.During == nil || s.During.Every < s.Duration, "during.every: is not before the end of duration, so the command would never run")
 	c.demand(len(s.Groups) > 0, "groups: at least one is needed")
 	names := map[string]bool{}
 	for i, g := range s.Groups {
@@ -126,7 +127,7 @@ func (c *checks) group(g Group) {
 	c.demand(g.Path == "" || strings.HasPrefix(g.Path, "/") && !strings.ContainsAny(g.Path, " \t\r\n"), "path: must begin with / and have no blanks")
 	bulk := g.Does == Download || g.Does == Upload
 	c.demand(bulk == (g.Bytes > 0), "bytes: is for download and upload")
-	c.demand(g.Stall == 0 || g.Does == Download && g.StallEvery > 0, "stall: only download can, and stall_every must be more than 0")
+	c.demand(g.Stall == 0 || bulk && g.StallEvery > 0, "stall: only download and upload can, and stall_every must be more than 0")
 	c.demand(!bulk || g.Ping == 0 && g.Lifetime == 0, "ping, lifetime: not for download and upload")
 	c.demand(g.Does != Connect || g.Ping == 0 && g.Lifetime == 0 && g.Reconnect == nil, "ping, lifetime, reconnect: connect keeps no tunnels")
 	if b := g.Reconnect; b != nil {

@@ -105,7 +105,7 @@ type Group struct {
 	Sizes []Size `yaml:"sizes" json:"sizes,omitempty"`
 	// Room is how many members a room has.
 	Room int `yaml:"room" json:"room,omitempty"`
-	// Bytes are moved by one Download or Upload; Stall is how long a reader pauses after each StallEvery bytes.
+	// Bytes are moved by one Download or Upload; Stall is how long the client pauses after each StallEvery bytes.
 	Bytes      Size `yaml:"bytes" json:"bytes,omitempty"`
 	Stall      Span `yaml:"stall" json:"stall,omitempty"`
 	StallEvery Size `yaml:"stall_every" json:"stall_every,omitempty"`
