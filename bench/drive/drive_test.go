@@ -288,11 +288,26 @@ func TestAim(t *testing.T) {
 
 func TestTooManyConnections(t *testing.T) {
 	s := parse(t, `groups: [{does: idle, connections: 1}]`)
-	s.Groups[0].Connections = 1 << 40
+	s.Groups[0].Connections = 9_000_000
 	if err := checkLimits(s, 0, 1); err == nil || !strings.Contains(err.Error(), "ulimit -n") {
 		t.Errorf("got %v", err)
 	}
 	if err := checkLimits(parse(t, `groups: [{does: idle, connections: 2}]`), 0, 0); err == nil || !strings.Contains(err.Error(), "--source") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestNobodyThere gives up after a few, of many that would each wait.
+func TestNobodyThere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() // accepts nobody: the kernel does, and nothing comes back
+	s := parse(t, "opening: {at_once: 4}\ngroups: [{does: idle, connections: 4000}]")
+	s.Timeout = scenario.Span(200 * time.Millisecond)
+	_, err = Run(t.Context(), Order{Scenario: s, Aim: Aim{URL: "ws://" + l.Addr().String()}})
+	if !errors.Is(err, ErrNothingOpened) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -294,10 +294,10 @@ func TestIdentity(t *testing.T) {
 	e.heads = func(r *http.Request) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		seen[r.URL.String()+" "+r.Header.Get("Cookie")+" "+r.Header.Get("X-User")] = true
+		seen[r.URL.String()+" "+r.Header.Get("Cookie")+" "+r.Header.Get("X-User")[:1]] = len(r.Header.Get("X-User")) == 9
 	}
 	s := parse(t, `
-identity: {cookie: "sid=user-{n}", header: "X-User={n}", query: "token=a b{n}", count: 2}
+identity: {cookie: "sid=user-{n}", header: "X-User={n}{run}", query: "token=a b{n}", count: 2}
 groups: [{does: idle, connections: 4, path: "/ws?x=1"}]`)
 	clean(t, drive(t, Order{Scenario: s, Aim: Aim{URL: "ws://" + e.address + "/api/"}}))
 	for _, want := range []string{"/api/ws?x=1&token=a+b0 sid=user-0 0", "/api/ws?x=1&token=a+b1 sid=user-1 1"} {

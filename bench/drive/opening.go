@@ -21,19 +21,21 @@ type identity struct {
 	ticket ticket
 
 	mu    sync.Mutex
+	known bool   // guarded by mu: it has come before
 	first string // guarded by mu: the backend that it came to first; "" if that does not say
 	home  string // guarded by mu: the last one
 }
 
-// arrive notes the backend that the identity came to, and returns the one before.
-func (i *identity) arrive(home string) (before string) {
+// arrive notes the backend that the identity came to, and returns the one before; again says whether there was any.
+func (i *identity) arrive(home string) (before string, again bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	before, i.home = i.home, home
+	before, again = i.home, i.known
+	i.home, i.known = home, true
 	if i.first == "" {
 		i.first = home
 	}
-	return before
+	return before, again
 }
 
 // atHome says whether the identity is where it was first, and whether that is known.
@@ -71,12 +73,12 @@ var paths = map[scenario.Kind]string{
 
 // request is what a client of the group asks for.
 func (g *group) request(who *identity, number, room int) load.Request {
-	names := strings.NewReplacer("{n}", strconv.Itoa(who.number), "{room}", fmt.Sprintf("%s-%d-%08x", g.does.Name, room, g.run.tag))
+	names := strings.NewReplacer("{n}", strconv.Itoa(who.number), "{run}", fmt.Sprintf("%08x", g.run.tag), "{room}", fmt.Sprintf("%s-%d-%08x", g.does.Name, room, g.run.tag))
 	path := g.does.Path
 	if path == "" {
 		path = paths[g.does.Does]
 	}
-	r := load.Request{Path: g.run.aim.prefix + names.Replace(path), Number: number}
+	r := load.Request{Path: g.run.aim.prefix + names.Replace(path), Number: number / max(1, len(g.run.sources))}
 	says := g.run.scenario.Identity
 	if name, value, ok := strings.Cut(says.Query, "="); ok {
 		sign := "?"
@@ -117,8 +119,8 @@ func (g *group) reach(ctx context.Context, who *identity, number, room int) (*lo
 	g.run.opens.Add(1)
 	g.run.offers.add(opened.TLS)
 	home := opened.Header.Get(backend.HeaderName)
-	before := who.arrive(home)
-	if g.does.Does != scenario.Connect {
+	before, again := who.arrive(home)
+	if again && g.does.Does != scenario.Connect {
 		g.storm.found(before, home)
 	}
 	g.run.homes.add(home)

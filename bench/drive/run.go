@@ -52,6 +52,7 @@ type run struct {
 	ticks    atomic.Int64 // answers
 	opens    atomic.Int64
 	failures ledger
+	forgiven atomic.Bool // what fails from now on was made to
 	openings *load.Latencies
 	offers   offers
 	homes    tallies
@@ -162,6 +163,9 @@ func (r *run) openAll(ctx, life context.Context, seats *sync.WaitGroup) {
 		if ctx.Err() != nil {
 			return
 		}
+		if r.opens.Load() == 0 && r.failures.sum() >= r.scenario.Opening.AtOnce {
+			return // nobody is there, and the others would wait long to find that out
+		}
 		s := r.seats[place]
 		s.admit = sync.OnceFunc(func() { <-free })
 		seats.Go(func() { s.live(life) })
@@ -243,8 +247,9 @@ func (r *run) owed() int {
 	return n
 }
 
-// interrupt makes every tunnel that is open fail.
+// interrupt makes every tunnel that is open fail, which is nobody's failure.
 func (r *run) interrupt() {
+	r.forgiven.Store(true)
 	for _, s := range r.seats {
 		if l := s.current(); l != nil {
 			l.tunnel.Interrupt()
@@ -290,4 +295,8 @@ func (r *run) openNow() int {
 	return n
 }
 
-func (r *run) fail(kind Failure, err error) { r.failures.add(kind, err) }
+func (r *run) fail(kind Failure, err error) {
+	if !r.forgiven.Load() {
+		r.failures.add(kind, err)
+	}
+}

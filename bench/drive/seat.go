@@ -72,14 +72,17 @@ func (s *seat) live(ctx context.Context) {
 	var gone absence
 	for ctx.Err() == nil {
 		tunnel, err := s.group.run.open(ctx, s)
-		if err == nil {
+		switch {
+		case err == nil:
 			s.arrived(&gone)
 			err = s.use(ctx, tunnel)
+		case ctx.Err() != nil:
+			continue // nothing begins any more
 		}
-		switch {
-		case err == nil || ctx.Err() != nil && !gone.had: // it has lived its time, or nothing begins any more
-			continue
-		case !s.group.comesBack(err, gone.had):
+		if err == nil {
+			continue // it has lived its time
+		}
+		if ctx.Err() != nil || !s.group.comesBack(err, gone.had) {
 			s.group.run.fail(classify(err), fmt.Errorf("seat %d: %w", s.number, err))
 			return
 		}

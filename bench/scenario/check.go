@@ -24,6 +24,7 @@ const SmallestMessage = 24
 const (
 	largestMessage = 1 << 20
 	largestRate    = 1e7
+	mostClients    = 10_000_000
 )
 
 // Versions and Curves are what TLS may be asked for.
@@ -80,7 +81,7 @@ func (s Scenario) Check() error {
 	c.demand(s.Opening.Rate >= 0 && s.Opening.AtOnce > 0, "opening: rate and at_once must not be negative")
 	c.demand(s.TLS.Version == "" || slices.Contains(Versions, s.TLS.Version), "tls.version: must be one of %s", strings.Join(Versions, ", "))
 	c.demand(s.TLS.Curve == "" || slices.Contains(Curves, s.TLS.Curve), "tls.curve: must be one of %s", strings.Join(Curves, ", "))
-	c.demand(s.Identity.Count >= 0, "identity.count: must not be negative")
+	c.demand(s.Identity.Count >= 0 && s.Identity.Count <= mostClients, "identity.count: must be between 0 and %d", mostClients)
 	for key, text := range map[string]string{"cookie": s.Identity.Cookie, "header": s.Identity.Header, "query": s.Identity.Query} {
 		name, _, found := strings.Cut(text, "=")
 		c.demand(text == "" || found && name != "", "identity.%s: must be NAME=VALUE, as in sid=user-{n}", key)
@@ -113,7 +114,7 @@ func (c *checks) demand(good bool, format string, args ...any) {
 
 func (c *checks) group(g Group) {
 	c.demand(slices.Contains(Kinds, g.Does), "does: must be one of %v", Kinds)
-	c.demand(g.Connections > 0, "connections: must be at least 1")
+	c.demand(g.Connections > 0 && g.Connections <= mostClients, "connections: must be between 1 and %d", mostClients)
 	open := !g.Closed && (g.Messages() || g.Does == Connect)
 	c.demand(!open || g.Rate > 0 && g.Rate <= largestRate, "rate: must be between 0 and %.0f a second, or closed: true", largestRate)
 	c.demand(open || g.Rate == 0, "rate: an open loop has one; this group is not one")

@@ -49,9 +49,10 @@ type TLS struct {
 	Curve string `yaml:"curve" json:"curve,omitempty"`
 }
 
-// Identity describes how clients say who they are. {n} stands for the number of the identity in each text.
+// Identity describes how clients say who they are. In each text {n} stands for the number of the identity, {run} for a word that
+// each run has another of, {room} for the room of a chat.
 type Identity struct {
-	// Cookie, Header and Query are each a name and a value, as in "sid=user-{n}"; empty: not sent.
+	// Cookie, Header and Query are each a name and a value, as in "sid=user-{run}-{n}"; empty: not sent.
 	Cookie string `yaml:"cookie" json:"cookie,omitempty"`
 	Header string `yaml:"header" json:"header,omitempty"`
 	Query  string `yaml:"query" json:"query,omitempty"`

@@ -108,3 +108,20 @@ func TestLoad(t *testing.T) {
 		t.Errorf("got %+v, %v", s, err)
 	}
 }
+
+// FuzzParse wants no text to do harm, and what is accepted to make sense.
+func FuzzParse(f *testing.F) {
+	for _, name := range Names() {
+		text, err := Text(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := Parse("fuzz.yaml", text)
+		if err == nil && (s.Seats() < 1 || s.Duration <= 0) {
+			t.Errorf("%q was accepted as %+v", text, s)
+		}
+	})
+}

@@ -69,7 +69,7 @@ func (f *loadFlags) addOverrides(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.resume, "resume", false, "resume TLS sessions")
 	flags.StringVar(&f.tlsVersion, "tls", "", "TLS `VERSION` that it must be: 1.2 or 1.3")
 	flags.StringVar(&f.curve, "curve", "", "key exchange that it must be: "+strings.Join(scenario.Curves, ", "))
-	flags.StringVar(&f.cookie, "cookie", "", "`NAME=VALUE` of a cookie, as in sid=user-{n}; {n} is the number of the identity")
+	flags.StringVar(&f.cookie, "cookie", "", "`NAME=VALUE` of a cookie, as in sid=user-{run}-{n}; {n} is the number of the identity, {run} another word in each run")
 	flags.StringVar(&f.header, "header", "", "`NAME=VALUE` of a header, as in X-User=user-{n}")
 	flags.StringVar(&f.query, "query", "", "`NAME=VALUE` of a query parameter, as in token={n}")
 	flags.IntVar(&f.identities, "identities", 0, "how many identities there are, if not one for each connection")
