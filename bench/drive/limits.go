@@ -20,7 +20,8 @@ func checkLimits(s scenario.Scenario, sources, addresses int) error {
 	}
 	// Go raises the soft limit to the hard one at the start of a program.
 	if have := int(min(limit.Cur, 1<<30)) - spareDescriptors; want > have {
-		return fmt.Errorf("%d connections take more descriptors than the %d that this process may have beside its own: raise its limit (ulimit -n) or ask for fewer", want, have)
+		return fmt.Errorf("%d connections take more descriptors than the %d that this process may have beside its own: "+
+			"raise its limit (ulimit -n) or ask for fewer", want, have)
 	}
 	ports, err := proc.EphemeralPorts()
 	if err != nil {

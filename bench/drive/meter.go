@@ -62,6 +62,15 @@ type ProcessResult struct {
 	Error string `json:"error,omitempty"`
 }
 
+// Sockets is what the buffers of all TCP sockets of this machine held, whoever they belong to, in bytes: before the first tunnel, at the
+// end of the measured time, and the difference for each tunnel that was open then. If the edge and its backend are on this machine too, a tunnel
+// has four sockets.
+type Sockets struct {
+	Before    int64   `json:"before_bytes"`
+	After     int64   `json:"after_bytes"`
+	PerTunnel float64 `json:"per_tunnel_bytes"`
+}
+
 // reading is what had been used at one time.
 type reading struct {
 	at   time.Time
@@ -74,6 +83,7 @@ type reading struct {
 type meter struct {
 	processes []Process
 	results   []ProcessResult
+	sockets   Sockets
 	start     reading
 	end       reading
 	err       error
@@ -85,7 +95,14 @@ func newMeter(processes []Process) *meter {
 		m.results[i] = ProcessResult{Name: p.Name, PID: p.PID}
 		m.results[i].Before = m.size(i)
 	}
+	m.sockets.Before = m.buffers()
 	return m
+}
+
+func (m *meter) buffers() int64 {
+	size, err := proc.SocketMemory()
+	m.err = errors.Join(m.err, err)
+	return size
 }
 
 func (m *meter) size(i int) int64 {
@@ -119,6 +136,10 @@ func (m *meter) read() reading {
 // finish is called at the end of the measured time, with so many tunnels open.
 func (m *meter) finish(open int) {
 	m.end = m.read()
+	m.sockets.After = m.buffers()
+	if open > 0 {
+		m.sockets.PerTunnel = float64(m.sockets.After-m.sockets.Before) / float64(open)
+	}
 	for i := range m.results {
 		r := &m.results[i]
 		r.CPU = milliseconds(m.end.tree[i] - m.start.tree[i])
@@ -156,7 +177,7 @@ func (m *meter) generator(r *run) Generator {
 		g.Notes = append(g.Notes, fmt.Sprintf("the machine was %.0f%% busy: latencies are those of a machine at its end, whoever took it there", 100*g.Host))
 	}
 	if m.err != nil {
-		g.Notes = append(g.Notes, "use of processors is not known: "+m.err.Error())
+		g.Notes = append(g.Notes, "what this machine used is not known: "+m.err.Error())
 	}
 	return g
 }

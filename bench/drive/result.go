@@ -34,6 +34,7 @@ type Result struct {
 	Backends   map[string]int  `json:"backends,omitempty"`
 	Generator  Generator       `json:"generator"`
 	Processes  []ProcessResult `json:"processes,omitempty"`
+	Sockets    Sockets         `json:"sockets"`
 	Commands   []CommandResult `json:"commands,omitempty"`
 	Timeline   []Slot          `json:"timeline"`
 }
@@ -73,7 +74,7 @@ func (r *run) result(o Order, m *meter, partial bool) Result {
 	}
 	if !m.end.at.IsZero() {
 		result.Measured = r.lasted().Seconds()
-		result.Generator, result.Processes = m.generator(r), m.results
+		result.Generator, result.Processes, result.Sockets = m.generator(r), m.results, m.sockets
 	}
 	for _, g := range r.groups {
 		part := GroupResult{

@@ -132,6 +132,7 @@ func (r Result) use(w io.Writer) {
 	}
 	_, _ = fmt.Fprintf(w, "generator\t%.0f%% of %d cores (machine %.0f%%); began p50 %.2f ms, p99 %.2f ms, max %.2f ms late\n",
 		100*g.Share, g.Cores, 100*g.Host, g.Late.P50, g.Late.P99, g.Late.Max)
+	_, _ = fmt.Fprintf(w, "socket buffers\tof this machine, all of them: %.1f to %.1f MiB\n", float64(r.Sockets.Before)/(1<<20), float64(r.Sockets.After)/(1<<20))
 	for _, p := range r.Processes {
 		if p.Error != "" {
 			_, _ = fmt.Fprintf(w, "process\t%s (%d): %s\n", p.Name, p.PID, p.Error)
