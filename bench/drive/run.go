@@ -213,7 +213,7 @@ func (r *run) goOn(ctx context.Context, m *meter) {
 // drain waits for the answers to what was sent, a little longer than the target may take for one, so that watch sees those
 // that it still owes then.
 func (r *run) drain(partial bool) {
-	patience := time.Duration(r.scenario.Timeout) + 2*tickEvery
+	patience := time.Duration(r.scenario.Timeout) + 2*tellEvery
 	if partial {
 		patience = hurry
 	}
