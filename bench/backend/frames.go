@@ -69,25 +69,11 @@ func (e *echoer) reply(h ws.Header) error {
 }
 
 func (e *echoer) header() (ws.Header, error) {
-	for want := 1; ; want++ {
-		// What is there already, or one byte more than did not do.
-		want = max(want, min(e.in.Buffered(), ws.MaxHeader))
-		wire, err := e.in.Peek(want)
-		if err != nil {
-			return ws.Header{}, err
-		}
-		h, n, err := ws.ParseHeader(wire)
-		switch {
-		case errors.Is(err, ws.ErrShort):
-			continue
-		case err != nil:
-			return ws.Header{}, err
-		case !h.Masked:
-			return ws.Header{}, errUnmasked
-		}
-		_, err = e.in.Discard(n)
-		return h, err
+	h, err := ws.ReadHeader(e.in)
+	if err == nil && !h.Masked {
+		return ws.Header{}, errUnmasked
 	}
+	return h, err
 }
 
 // payload queues the unmasked payload, piece by piece as it arrives.

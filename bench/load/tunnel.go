@@ -159,25 +159,11 @@ func (t *Tunnel) receive(most int) (ws.Header, error) {
 
 // header reads the header of one frame.
 func (t *Tunnel) header() (ws.Header, error) {
-	for want := 1; ; want++ {
-		want = max(want, min(t.in.Buffered(), ws.MaxHeader))
-		wire, err := t.in.Peek(want)
-		if err != nil {
-			return ws.Header{}, err
-		}
-		h, n, err := ws.ParseHeader(wire)
-		switch {
-		case errors.Is(err, ws.ErrShort):
-			continue
-		case err != nil:
-			return ws.Header{}, err
-		case h.Masked:
-			// Servers do not (RFC 6455 section 5.1).
-			return ws.Header{}, errWrongEcho
-		}
-		_, err = t.in.Discard(n)
-		return h, err
+	h, err := ws.ReadHeader(t.in)
+	if err == nil && h.Masked { // servers do not (RFC 6455 section 5.1)
+		return ws.Header{}, errWrongEcho
 	}
+	return h, err
 }
 
 // Close ends the tunnel in the order of RFC 6455 section 7.1.1: Close frames both ways, then the server closes TCP

@@ -1,8 +1,10 @@
 // Package ws is the part of the WebSocket protocol (RFC 6455) that a load generator and an echo backend need: frame
-// headers, masking and the keys of the opening handshake. It works on bytes and does no I/O.
+// headers, masking and the keys of the opening handshake. It works on bytes, and does no I/O
+// but in ReadHeader.
 package ws
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -74,6 +76,27 @@ func AppendHeader(b []byte, h Header) []byte {
 		b = append(b, h.Key[:]...)
 	}
 	return b
+}
+
+// ReadHeader reads the header of one frame, and none of its payload.
+func ReadHeader(in *bufio.Reader) (Header, error) {
+	for want := 1; ; want++ {
+		// What is there already, or one byte more than did not do.
+		want = max(want, min(in.Buffered(), MaxHeader))
+		wire, err := in.Peek(want)
+		if err != nil {
+			return Header{}, err
+		}
+		h, n, err := ParseHeader(wire)
+		if errors.Is(err, ErrShort) {
+			continue
+		}
+		if err != nil {
+			return Header{}, err
+		}
+		_, err = in.Discard(n)
+		return h, err
+	}
 }
 
 // ParseHeader reads the header at the start of b and its length in bytes. The error is ErrShort when more bytes are
