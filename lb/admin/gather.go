@@ -45,8 +45,31 @@ var kinds = []history.Kind{
 
 // sampler reads the running process for the history. It is one goroutine's.
 type sampler struct {
-	edge  Edge
-	times map[string][][]uint64 // of each listener: by phase, how many arrivals were in each bucket at the last step
+	edge   Edge
+	times  map[string][][]uint64 // of each listener: by phase, how many arrivals were in each bucket at the last step
+	pools  map[string]*sum       // by name
+	causes map[termination.Cause]*sum
+}
+
+// sum adds up counters of things that come and go, and come back with all that they had counted: it is how much those have grown that were there at two
+// steps in a row.
+type sum struct {
+	was   map[string][]float64 // the counters at the last step, by whose they are
+	total []float64
+}
+
+// add is one step. The total stays its own.
+func (s *sum) add(now map[string][]float64, columns int) []float64 {
+	if s.total == nil {
+		s.total = make([]float64, columns)
+	}
+	for name, counters := range now {
+		for i, before := range s.was[name] {
+			s.total[i] += max(0, counters[i]-before)
+		}
+	}
+	s.was = now
+	return s.total
 }
 
 // gather gives what there is. What there are few of comes first, and so has room first.
@@ -62,16 +85,35 @@ func (g *sampler) gather() []history.Sample {
 	}
 	out := g.listeners(frontends, traffic)
 	var backends []history.Sample
+	there := map[string]*sum{}
 	for _, p := range pools {
-		pool, list := samplesOf(p, traffic)
-		out, backends = append(out, pool), append(backends, list...)
+		status := p.Status()
+		list := samplesOf(&status, traffic)
+		out, backends = append(out, g.poolOf(status, list)), append(backends, list...)
+		there[status.Name] = g.pools[status.Name]
 	}
+	g.pools = there // without those that are gone
+	return append(append(out, g.ended(frontends)...), backends...)
+}
+
+// ended gives how often each cause has ended sessions.
+func (g *sampler) ended(frontends []*lb.Frontend) []history.Sample {
+	if g.causes == nil {
+		g.causes = map[termination.Cause]*sum{}
+	}
+	var out []history.Sample
 	for _, c := range termination.All() {
-		out = append(out, history.Sample{
-			Subject: history.Subject{Kind: kindCause, Group: c.Side().String(), Name: c.String()}, Numbers: []float64{float64(endedBy(frontends, c))},
-		})
+		now := make(map[string][]float64, len(frontends))
+		for _, f := range frontends {
+			now[f.Name()] = []float64{float64(f.EndedBy(c))}
+		}
+		if g.causes[c] == nil {
+			g.causes[c] = &sum{}
+		}
+		total := g.causes[c].add(now, 1)[0]
+		out = append(out, history.Sample{Subject: history.Subject{Kind: kindCause, Group: c.Side().String(), Name: c.String()}, Numbers: []float64{total}})
 	}
-	return append(out, backends...)
+	return out
 }
 
 func endedBy(frontends []*lb.Frontend, c termination.Cause) (n uint64) {
@@ -139,23 +181,36 @@ func seconds(q float64, bounds []time.Duration, counts, before []uint64) float64
 	return d.Seconds()
 }
 
-// samplesOf gives a pool's sums, and its backends. What a pool counts is what its backends do: when one is gone for good, what
-// it had counted goes with it, and for that one step the pool's rates are not known.
-func samplesOf(p *lb.Pool, traffic map[[2]string]lb.Traffic) (history.Sample, []history.Sample) {
-	s := p.Status()
-	sum := make([]float64, len(kinds[len(kinds)-1].Columns))
+// samplesOf gives a pool's backends.
+func samplesOf(s *lb.PoolStatus, traffic map[[2]string]lb.Traffic) []history.Sample {
 	list := make([]history.Sample, 0, len(s.Backends))
 	for i := range s.Backends {
 		b := &s.Backends[i]
 		t := traffic[[2]string{s.Name, b.Name}]
-		numbers := []float64{float64(b.Active), float64(b.Connects), float64(b.Failures), float64(t.Up), float64(t.Down)}
-		for j, n := range numbers {
-			sum[j] += n
-		}
-		list = append(list, history.Sample{Subject: history.Subject{Kind: kindBackend, Group: s.Name, Name: b.Name}, Numbers: numbers})
+		list = append(list, history.Sample{
+			Subject: history.Subject{Kind: kindBackend, Group: s.Name, Name: b.Name},
+			Numbers: []float64{float64(b.Active), float64(b.Connects), float64(b.Failures), float64(t.Up), float64(t.Down)},
+		})
 	}
+	return list
+}
+
+// poolOf gives a pool's numbers. What a pool counts is what its backends do. Of one that comes, or is back, nothing is known for its first step.
+func (g *sampler) poolOf(s lb.PoolStatus, backends []history.Sample) history.Sample {
+	if g.pools == nil {
+		g.pools = map[string]*sum{}
+	}
+	if g.pools[s.Name] == nil {
+		g.pools[s.Name] = &sum{}
+	}
+	sessions, now := 0.0, make(map[string][]float64, len(backends))
+	for _, b := range backends {
+		sessions += b.Numbers[0]
+		now[b.Name] = b.Numbers[1:]
+	}
+	counted := g.pools[s.Name].add(now, len(kinds[len(kinds)-1].Columns)-1)
 	return history.Sample{
 		Subject: history.Subject{Kind: kindPool, Name: s.Name},
-		Numbers: append([]float64{sum[0], float64(s.Eligible), float64(s.Queue.Waiting)}, sum[1:]...),
-	}, list
+		Numbers: append([]float64{sessions, float64(s.Eligible), float64(s.Queue.Waiting)}, counted...),
+	}
 }

@@ -68,6 +68,35 @@ func TestSamplesMatchTheirKinds(t *testing.T) {
 	}
 }
 
+// TestPoolsCountWhatTheyDo: a backend that leaves a pool, or is back with all that it had counted before, is no traffic.
+func TestPoolsCountWhatTheyDo(t *testing.T) {
+	edge := manyBackends(t, 2)
+	g := &sampler{edge: edge}
+	h := history.New(history.Options{Step: historyStep, Points: historyPoints, Memory: 1 << 20, Kinds: kinds})
+	now := time.Now()
+	step := func(moved map[string]float64) {
+		var list []history.Sample
+		for name, n := range moved {
+			list = append(list, history.Sample{Subject: history.Subject{Kind: kindBackend, Group: "p", Name: name}, Numbers: []float64{0, n, 0, n, n}})
+		}
+		h.Take(now, []history.Sample{g.poolOf(edge.pools[0].Status(), list)})
+		now = now.Add(historyStep)
+	}
+	step(map[string]float64{"a": 1000, "b": 1e6})
+	step(map[string]float64{"a": 1100, "b": 1e6 + 100})
+	step(map[string]float64{"a": 1200})                         // b is gone
+	step(map[string]float64{"a": 1e7, "c": 70})                 // more than b had; c is new
+	step(map[string]float64{"a": 1e7 + 50, "b": 2e6, "c": 120}) // b is back, and has not begun anew
+	step(map[string]float64{"a": 1e7 + 50, "b": 2e6 + 10, "c": 0})
+	_, list := h.Read(0, func(s history.Subject) bool { return s.Kind == kindPool })
+	want := []float32{20, 10, (1e7 - 1200) / 10, 10, 1}
+	for _, column := range []string{"connects", "up", "down"} {
+		if got := list[0].Columns[column]; !slices.Equal(got[1:], want) {
+			t.Errorf("%s %v, want %v", column, got, want)
+		}
+	}
+}
+
 // BenchmarkSample is one step with 2,000 backends.
 func BenchmarkSample(b *testing.B) {
 	h := history.New(history.Options{Step: historyStep, Points: historyPoints, Memory: 16 << 20, Kinds: kinds})
