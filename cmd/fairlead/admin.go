@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -270,13 +271,26 @@ func (r *remote) show(out io.Writer, v any, table func(w io.Writer)) error {
 	return w.Flush()
 }
 
-// row writes one line of a table.
+// row writes one line of a table. Texts are made fit for a terminal.
 func row(w io.Writer, cells ...any) {
 	for i, c := range cells {
 		if i > 0 {
 			_, _ = io.WriteString(w, "\t")
 		}
+		if s, ok := c.(string); ok {
+			c = printable(s)
+		}
 		_, _ = fmt.Fprint(w, c) // a tabwriter keeps its first error for Flush
 	}
 	_, _ = io.WriteString(w, "\n")
+}
+
+// printable escapes what is not to be printed: a client chooses every byte of some texts, as of the name that it asks TLS for, and such must not order the
+// terminal about or make lines and cells of its own.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return s
+	}
+	q := strconv.Quote(s)
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
