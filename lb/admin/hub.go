@@ -61,14 +61,15 @@ func (h *hub) refresh() {
 	h.last = now
 }
 
-// join adds a stream, whose first event is everything there is; nil: there are too many.
+// join adds a stream, whose first event is everything there is; nil: there are too many. Where there are others, that is what they know: a look for each that
+// joins would tell them something, and when many come back at once those that came first would be too far behind.
 func (h *hub) join() *subscriber {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.subs) >= h.limit {
 		return nil
 	}
-	if h.refresh(); len(h.subs) == 0 {
+	if len(h.subs) == 0 {
 		h.last = h.look()
 	}
 	all := h.last.since(&picture{})

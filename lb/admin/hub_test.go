@@ -76,12 +76,14 @@ func TestHubTellsWhatChanges(t *testing.T) {
 			t.Errorf("%s %+v", name, l)
 		}
 		s.set("b", -1)
-		two := h.join() // looks for both
-		if name, l := one.read(t); name != "state" || len(l.Backends) != 0 || len(l.Gone) != 1 || l.Gone[0] != (Gone{kindBackend, "p", "b"}) {
+		two := h.join() // knows what one knows
+		if name, l := two.read(t); name != "snapshot" || len(l.Backends) != 2 || l.Backends[0].Sessions+l.Backends[1].Sessions != 7 {
 			t.Errorf("%s %+v", name, l)
 		}
-		if name, l := two.read(t); name != "snapshot" || len(l.Backends) != 1 {
-			t.Errorf("%s %+v", name, l)
+		for _, sub := range []*subscriber{one, two} {
+			if name, l := sub.read(t); name != "state" || len(l.Backends) != 0 || len(l.Gone) != 1 || l.Gone[0] != (Gone{kindBackend, "p", "b"}) {
+				t.Errorf("%s %+v", name, l)
+			}
 		}
 		if h.join() != nil {
 			t.Error("there are three streams, and two are allowed")
@@ -98,6 +100,30 @@ func TestHubTellsWhatChanges(t *testing.T) {
 		h.dropAll()
 		if _, ok := <-two.events; ok {
 			t.Error("there is something more for a stream that is not wanted")
+		}
+	})
+}
+
+// TestHubIsJoinedByManyAtOnce, as when a tunnel to the process is back: those that came first are told nothing for it, and so do not fall behind.
+func TestHubIsJoinedByManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = 2 * mostBehind
+		s := &stage{sessions: map[string]int64{"a": 1}}
+		h := newHub(s.look, noPast, many)
+		var subs []*subscriber
+		for range many {
+			subs = append(subs, h.join())
+		}
+		for i, sub := range subs {
+			if n := len(sub.events); n != 1 {
+				t.Errorf("%d events wait for stream %d", n, i)
+			}
+			if name, l := sub.read(t); name != "snapshot" || len(l.Backends) != 1 {
+				t.Errorf("%s %+v", name, l)
+			}
+		}
+		if s.looks != 1 {
+			t.Errorf("it has looked %d times", s.looks)
 		}
 	})
 }
