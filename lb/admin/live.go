@@ -164,6 +164,14 @@ func (s *Server) snapshot(points int) *History {
 // stream is GET /v1/stream: server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html), until the
 // client goes, reads too slowly, or the server ends.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Accel-Buffering", "no") // of an NGINX in between
+	if r.Method == http.MethodHead {
+		return // there is nothing to be told
+	}
 	sub := s.hub.join()
 	if sub == nil {
 		w.Header().Set("Retry-After", "30")
@@ -171,11 +179,6 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.hub.leave(sub)
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Accel-Buffering", "no") // of an NGINX in between
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // there is nothing more to read; at the end of it the request would end
 	beat := time.NewTicker(heartbeat)
