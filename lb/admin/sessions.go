@@ -141,11 +141,7 @@ func (s *Server) sessions(w http.ResponseWriter, r *http.Request) {
 	}
 	v := Sessions{Sessions: []Session{}}
 	s.each(&sel, func(x *lb.Session) {
-		v.Total++
-		v.Sessions = append(v.Sessions, viewSession(x))
-		if len(v.Sessions) >= 2*sel.limit {
-			v.first(sel.limit, compare)
-		}
+		v.add(viewSession(x), sel.limit, compare)
 	})
 	v.first(sel.limit, compare)
 	answer(w, http.StatusOK, v)
@@ -180,6 +176,15 @@ func readRank(values []string) (rank, error) {
 		return func(a, b *Session) int { return by(b, a) }, nil
 	}
 	return by, nil
+}
+
+// add takes one more, and leaves the first ones now and then: no more than twice as many as are wanted are kept.
+func (v *Sessions) add(x Session, limit int, by rank) {
+	v.Total++
+	v.Sessions = append(v.Sessions, x)
+	if len(v.Sessions)-limit >= limit { // 2*limit may be no int
+		v.first(limit, by)
+	}
 }
 
 // first leaves the first ones.
