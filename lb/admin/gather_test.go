@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"testing"
@@ -52,7 +53,7 @@ func TestTwoThousandBackendsFit(t *testing.T) {
 			t.Errorf("%d bytes: %+v", tt.memory, w)
 		}
 		// What there are few of comes first.
-		if _, list := h.Read(1, func(s history.Subject) bool { return s.Kind == kindPool }); len(list) != 1 {
+		if _, list := h.Read(1, math.MaxInt, func(s history.Subject) bool { return s.Kind == kindPool }); len(list) != 1 {
 			t.Errorf("%d bytes: pools %v", tt.memory, list)
 		}
 	}
@@ -88,7 +89,7 @@ func TestPoolsCountWhatTheyDo(t *testing.T) {
 	step(map[string]float64{"a": 1e7, "c": 70})                 // more than b had; c is new
 	step(map[string]float64{"a": 1e7 + 50, "b": 2e6, "c": 120}) // b is back, and has not begun anew
 	step(map[string]float64{"a": 1e7 + 50, "b": 2e6 + 10, "c": 0})
-	_, list := h.Read(0, func(s history.Subject) bool { return s.Kind == kindPool })
+	_, list := h.Read(0, math.MaxInt, func(s history.Subject) bool { return s.Kind == kindPool })
 	want := []float32{20, 10, (1e7 - 1200) / 10, 10, 1}
 	for _, column := range []string{"connects", "up", "down"} {
 		if got := list[0].Columns[column]; !slices.Equal(got[1:], want) {

@@ -61,19 +61,9 @@ func (s *Server) pastOf(w http.ResponseWriter, r *http.Request) {
 
 // past reads the history.
 func (s *Server) past(most, points int, columns []string, want func(history.Subject) bool) History {
-	unlisted, listed := 0, 0
-	win, list := s.history.Read(points, func(x history.Subject) bool {
-		if !want(x) {
-			return false
-		}
-		if listed++; listed > most {
-			unlisted++
-			return false
-		}
-		return true
-	}, columns...)
+	win, list := s.history.Read(points, most, want, columns...)
 	h := History{
-		Window: Window{duration(win.Step), win.Number, win.At, win.Used, win.Memory, unlisted, win.Refused},
+		Window: Window{duration(win.Step), win.Number, win.At, win.Used, win.Memory, win.Unlisted, win.Refused},
 		Series: make([]Series, len(list)),
 	}
 	for i, x := range list {

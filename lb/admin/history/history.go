@@ -221,13 +221,19 @@ type Window struct {
 	Used    int64     // bytes
 	Memory  int64     // that it may take
 	Refused int       // subjects that had no room in the last step
+
+	Unlisted int // subjects that Read was asked for and did not return
 }
 
 // Window returns what there is.
 func (h *History) Window() Window {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return Window{h.step, h.number, h.at, h.used, h.memory, h.refused}
+	return h.window()
+}
+
+func (h *History) window() Window {
+	return Window{Step: h.step, Number: h.number, At: h.at, Used: h.used, Memory: h.memory, Refused: h.refused}
 }
 
 // Series is what a subject's numbers have been.
@@ -237,22 +243,29 @@ type Series struct {
 }
 
 // Read returns the last points, all there are for 0, of the subjects that are wanted, ordered by kind, group and name; only some
-// columns, if they are named.
-func (h *History) Read(points int, want func(Subject) bool, columns ...string) (Window, []Series) {
+// columns, if they are named. Of those subjects it returns so many at most, which are the first ones in that order.
+func (h *History) Read(points, most int, want func(Subject) bool, columns ...string) (Window, []Series) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	have := min(h.number+1, h.points)
 	if points <= 0 || points > have {
 		points = have
 	}
-	out := []Series{}
-	for s, r := range h.rings {
+	var wanted []Subject
+	for s := range h.rings {
 		if want(s) {
-			out = append(out, Series{s, h.copyOf(r, s.Kind, points, columns)})
+			wanted = append(wanted, s)
 		}
 	}
-	slices.SortFunc(out, func(a, b Series) int { return a.compare(b.Subject) })
-	return Window{h.step, h.number, h.at, h.used, h.memory, h.refused}, out
+	slices.SortFunc(wanted, Subject.compare)
+	out := make([]Series, min(len(wanted), most))
+	for i := range out {
+		s := wanted[i]
+		out[i] = Series{s, h.copyOf(h.rings[s], s.Kind, points, columns)}
+	}
+	w := h.window()
+	w.Unlisted = len(wanted) - len(out)
+	return w, out
 }
 
 func (h *History) copyOf(r *ring, kind string, points int, only []string) map[string]Values {

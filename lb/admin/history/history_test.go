@@ -30,7 +30,7 @@ func TestOverTime(t *testing.T) {
 		take := func(samples ...Sample) { h.Take(time.Now(), samples) }
 		check := func(s Subject, sessions, connects []float64) {
 			t.Helper()
-			_, list := h.Read(0, func(x Subject) bool { return x == s })
+			_, list := h.Read(0, math.MaxInt, func(x Subject) bool { return x == s })
 			if len(list) != 1 || !same(list[0].Columns["sessions"], sessions...) || !same(list[0].Columns["connects"], connects...) {
 				t.Errorf("%v: %v, want %v and %v", s, list, sessions, connects)
 			}
@@ -52,7 +52,7 @@ func TestOverTime(t *testing.T) {
 		check(a, []float64{6, 7, nan, 8}, []float64{5, nan, nan, 1})
 		time.Sleep(step)
 		take(Sample{a, []float64{8, 40}})
-		if _, list := h.Read(2, everything); len(list) != 1 || !same(list[0].Columns["sessions"], 8, 8) {
+		if _, list := h.Read(2, math.MaxInt, everything); len(list) != 1 || !same(list[0].Columns["sessions"], 8, 8) {
 			t.Errorf("b is gone for as long as anything is kept, and there is %v", list)
 		}
 		if w := h.Window(); w.Number != 5 || w.Used != h.Cost("pool") || !w.At.Equal(time.Now()) {
@@ -68,7 +68,7 @@ func TestPauses(t *testing.T) {
 	record := []Sample{{Subject{"cause", "", "x"}, []float64{1}}}
 	h.Take(now, record)
 	h.Take(now.Add(1000*step), record)
-	_, list := h.Read(0, everything, "ended")
+	_, list := h.Read(0, math.MaxInt, everything, "ended")
 	if nan := math.NaN(); !same(list[0].Columns["ended"], nan, nan, nan, 0) {
 		t.Errorf("%v", list)
 	}
@@ -96,7 +96,7 @@ func TestMemory(t *testing.T) {
 		}
 	}
 	h.SetMemory(3 * h.Cost("pool"))
-	if _, list := h.Read(1, everything); len(list) != 3 {
+	if _, list := h.Read(1, math.MaxInt, everything); len(list) != 3 {
 		t.Errorf("%d are left", len(list))
 	}
 	h.SetMemory(0)
@@ -126,6 +126,22 @@ func TestCost(t *testing.T) {
 		t.Errorf("%d bytes, and it says %d", took, said)
 	}
 	runtime.KeepAlive(h)
+}
+
+// TestReadTheSameAgain: where there are too many, it is always the same ones that are left out, or nobody could join answers.
+func TestReadTheSameAgain(t *testing.T) {
+	h := New(Options{Step: step, Points: 4, Memory: 1 << 20, Kinds: kinds})
+	var samples []Sample
+	for i := range 50 {
+		samples = append(samples, Sample{Subject{"pool", "g", fmt.Sprintf("%02d", i)}, []float64{1, 1}})
+	}
+	h.Take(time.Now(), samples)
+	for range 10 {
+		w, list := h.Read(0, 3, func(s Subject) bool { return s.Name >= "10" })
+		if len(list) != 3 || w.Unlisted != 37 || list[0].Name != "10" || list[2].Name != "12" {
+			t.Fatalf("%d are left out of %v", w.Unlisted, list)
+		}
+	}
 }
 
 func TestRunEnds(t *testing.T) {
