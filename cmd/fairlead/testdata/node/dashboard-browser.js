@@ -56,6 +56,27 @@ async function look(page, found) {
   await row(page).locator(".badge", { hasText: "draining" }).waitFor();
 }
 
+// ofItsParts lists what modules of the page do wrong with what a process seldom tells.
+const ofItsParts = async () => {
+  const out = [];
+  const want = (what, got, wanted) => { if (JSON.stringify(got) !== JSON.stringify(wanted)) out.push(`${what}: ${JSON.stringify(got)}, not ${JSON.stringify(wanted)}`); };
+  const { el, keyed } = await import("/dashboard/dom.js");
+  const list = el("ul");
+  for (let i = 0; i < 3; i++) keyed(list, ["a", "b", "a"], (x) => x, (x) => ({ node: el("li", {}, x) }), () => {});
+  want("what is there twice, shown three times", list.textContent, "ab");
+  const { apply, learn, model, past } = await import("/dashboard/model.js?alone");
+  const series = (kind, name, sessions, pool) => ({ kind, name, pool, columns: { sessions } });
+  apply("snapshot", { pools: [{ name: "p" }, { name: "q" }], backends: [{ pool: "p", name: "b", sessions: 7 }], history: { number: 1, refused: 0, series: [series("pool", "p", [1, 2]), series("pool", "q", [5, 6])] } });
+  learn({ series: [series("backend", "b", [7, 7], "p")] });
+  apply("step", { history: { number: 2, refused: 1, series: [series("pool", "p", [3])] } });
+  want("a pool", past("pool", "p", "sessions"), [1, 2, 3]);
+  want("a pool that has no history any more", past("pool", "q", "sessions"), [5, 6, null]);
+  want("a backend", past("backend", "b", "sessions", "p"), [7, 7, 7]);
+  apply("state", { gone: [{ kind: "backend", pool: "p", name: "b" }] });
+  want("a backend that is gone", [past("backend", "b", "sessions", "p"), model.past.size], [[], 2]);
+  return out;
+};
+
 // byKeyboard goes from the top of the page to the sessions, and opens them.
 async function byKeyboard(page, found) {
   await page.reload(); // the tab keeps the token
@@ -108,6 +129,7 @@ run(async () => {
     const page = await listen(context, found);
     await enter(page, found);
     await look(page, found);
+    found.troubles.push(...(await page.evaluate(ofItsParts)));
     await byKeyboard(page, found);
     await fits(page, found);
     await page.locator("#leave").click();

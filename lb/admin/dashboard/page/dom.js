@@ -17,13 +17,14 @@ export function put(node, text) {
 }
 
 // keyed makes the children of parent those of a list: what has the same key stays the same element, so focus and reading
-// positions stay where they are.
+// positions stay where they are. What has the key of another before it is left out.
 export function keyed(parent, list, keyOf, make, update) {
   const old = parent.keyed || new Map();
   const now = new Map();
   let before = null;
   for (const item of list) {
     const key = keyOf(item);
+    if (now.has(key)) continue; // its element could not be found again, nor be removed
     const part = old.get(key) || make(item);
     old.delete(key);
     now.set(key, part);

@@ -32,6 +32,7 @@ export function apply(name, live) {
   for (const g of live.gone || []) {
     const map = { listener: model.listeners, pool: model.pools, backend: model.backends, source: model.sources }[g.kind];
     map?.delete(g.pool ? key(g.pool, g.name) : g.name);
+    if (g.kind === "backend") model.past.delete(key("backend", g.pool, g.name)); // names of backends may come and go without end
   }
   if (live.history) grow(live.history);
 }
@@ -43,8 +44,10 @@ function grow(history) {
   const missed = model.number < 0 ? 0 : history.number - model.number - 1;
   const first = model.number < 0;
   model.number = history.number;
+  const told = new Set();
   for (const s of history.series) {
     const k = key(s.kind, s.pool || "", s.name);
+    told.add(k);
     const have = model.past.get(k) || {};
     for (const [column, values] of Object.entries(s.columns)) {
       have[column] = first ? values : extend(have[column] || [], missed, values.at(-1) ?? null);
@@ -52,11 +55,16 @@ function grow(history) {
     model.past.set(k, have);
   }
   if (first) return;
+  for (const [k, have] of model.past) { // nothing was kept of these
+    if (!told.has(k) && !isBackend(k)) for (const column in have) have[column] = extend(have[column], missed, null);
+  }
   for (const b of model.backends.values()) { // their sessions are in the state; nothing else of them is drawn
     const have = model.past.get(key("backend", b.pool, b.name));
     if (have) have.sessions = extend(have.sessions || [], missed, b.sessions);
   }
 }
+
+const isBackend = (k) => JSON.parse(k)[0] === "backend";
 
 const extend = (list, missed, value) => [...list, ...new Array(Math.min(missed, keep)).fill(null), value].slice(-keep);
 
