@@ -135,10 +135,14 @@ func (s *Server) ServeTCP(l net.Listener) {
 	s.serve(l, ownPage(m))
 }
 
-// SetToken says what is to be sent from now on. Without a token nobody gets in. Streams that began with another one end.
+// SetToken says what is to be sent from now on. Without a token, "", nobody gets in. Streams that began with another one end.
 func (s *Server) SetToken(token string) {
-	digest := sha256.Sum256([]byte(token))
-	if was := s.token.Swap(&digest); was != nil && *was != digest {
+	var now *[sha256.Size]byte
+	if token != "" {
+		digest := sha256.Sum256([]byte(token))
+		now = &digest
+	}
+	if was := s.token.Swap(now); was != nil && (now == nil || *was != *now) {
 		s.hub.dropAll()
 	}
 }
@@ -149,8 +153,11 @@ func (s *Server) SetLimits(l Limits) {
 	s.history.SetMemory(l.History)
 }
 
-// peerKey is the context's key of the user at the other end.
-type peerKey struct{}
+// peerKey is the context's key of the user at the other end, tokenKey that of the digest of the token that was sent.
+type (
+	peerKey  struct{}
+	tokenKey struct{}
+)
 
 func (s *Server) serve(l net.Listener, guarded http.Handler) {
 	s.begin.Do(func() {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net"
@@ -68,12 +69,23 @@ func (s *Server) allowToken(next http.Handler) http.Handler {
 		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		got, want := sha256.Sum256([]byte(token)), s.token.Load()
 		if !ok || want == nil || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			fail(w, http.StatusUnauthorized, `the token is missing or wrong; send "Authorization: Bearer TOKEN" (admin.token_file)`)
+			unauthorized(w)
 			return
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tokenKey{}, got)))
 	})
+}
+
+// tokenHolds reports whether the token that a request came with is still the one to send. What needs none came without.
+func (s *Server) tokenHolds(r *http.Request) bool {
+	sent, came := r.Context().Value(tokenKey{}).([sha256.Size]byte)
+	now := s.token.Load()
+	return !came || now != nil && sent == *now
+}
+
+func unauthorized(w http.ResponseWriter) {
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	fail(w, http.StatusUnauthorized, `the token is missing or wrong; send "Authorization: Bearer TOKEN" (admin.token_file)`)
 }
 
 func isLoopback(hostport string) bool {

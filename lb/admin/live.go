@@ -179,6 +179,10 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.hub.leave(sub)
+	if !s.tokenHolds(r) { // it changed before there was a stream to end
+		unauthorized(w)
+		return
+	}
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Time{}) // there is nothing more to read; at the end of it the request would end
 	beat := time.NewTicker(heartbeat)
