@@ -63,7 +63,7 @@ func TestDefaults(t *testing.T) {
 		DNS: DNS{
 			Timeout: 2 * time.Second, MinTTL: time.Second, MaxTTL: 5 * time.Minute, Retry: 5 * time.Second, MaxRecords: 256,
 		},
-		Admin:    Admin{Streams: 16, History: 16 << 20},
+		Admin:    Admin{MaxConnections: 256, Streams: 16, History: 16 << 20},
 		Log:      Log{Level: "info", Format: "console", Sessions: SessionsClose, SessionsRate: 1000},
 		Shutdown: Shutdown{Grace: 30 * time.Second},
 	}

@@ -140,8 +140,9 @@ var rules = map[string]rule{
 
 	"Relay.loops": {most: mostParts},
 
-	"Admin.streams": {most: 1000},
-	"Admin.history": {least: 256 << 10, most: 1 << 30, orZero: true},
+	"Admin.max_connections": {least: 1, most: 65536},
+	"Admin.streams":         {most: 1000},
+	"Admin.history":         {least: 256 << 10, most: 1 << 30, orZero: true},
 
 	"DNS.timeout":     {least: int64(time.Millisecond), most: int64(time.Minute)},
 	"DNS.min_ttl":     every,

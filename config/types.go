@@ -213,6 +213,8 @@ type Admin struct {
 	TCP string `yaml:"tcp"`
 	// TokenFile names the file of that token, of 16 characters at least; it is sent as "Authorization: Bearer TOKEN".
 	TokenFile string `yaml:"token_file"`
+	// MaxConnections bounds the open connections of each of the two; more wait until others have gone. It is for streams, browsers and commands together.
+	MaxConnections int `yaml:"max_connections"`
 	// Streams is how many pages of the dashboard, and others that follow /v1/stream, are told of changes at a time.
 	Streams int `yaml:"streams"`
 	// History is the memory that the numbers of the last hour may take; 0: none are kept.

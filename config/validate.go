@@ -148,6 +148,9 @@ func (v *validator) admin() {
 			v.fail(at, `%v is no loopback address; write "127.0.0.1:9090" or "[::1]:9090"`, parsed)
 		}
 	}
+	if v.allSound("admin", "max_connections", "streams") && a.MaxConnections <= a.Streams {
+		v.fail("admin.max_connections", "is %d, and streams alone may have %d; give more, so that commands get through", a.MaxConnections, a.Streams)
+	}
 	switch {
 	case !v.allSound("admin", "tcp", "token_file"):
 	case a.TCP != "" && a.TokenFile == "":

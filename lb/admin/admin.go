@@ -67,10 +67,11 @@ type Options struct {
 	Limits
 }
 
-// Limits bound what the dashboard costs.
+// Limits bound what the API and the dashboard cost.
 type Limits struct {
-	Streams int   // that are open at a time
-	History int64 // bytes for the last hour's numbers
+	Connections int   // that are open at a time, of each listener; 0: any number
+	Streams     int   // that are open at a time
+	History     int64 // bytes for the last hour's numbers
 }
 
 // Bounds of what a client may do.
@@ -93,8 +94,11 @@ type Server struct {
 	serving sync.WaitGroup
 	token   atomic.Pointer[[sha256.Size]byte] // its digest, for listeners that ask for one
 
+	connections atomic.Int64 // the bound of each gate
+
 	mu   sync.Mutex
 	http map[net.Listener]*http.Server
+	gate map[net.Listener]*gate
 
 	ctx    context.Context // of orders that take time
 	cancel context.CancelFunc
@@ -102,7 +106,8 @@ type Server struct {
 
 // New returns a server that listens nowhere yet.
 func New(o Options) *Server {
-	s := &Server{options: o, log: o.Log.Named("admin"), http: make(map[net.Listener]*http.Server)}
+	s := &Server{options: o, log: o.Log.Named("admin"), http: make(map[net.Listener]*http.Server), gate: make(map[net.Listener]*gate)}
+	s.connections.Store(int64(o.Connections))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.history = history.New(history.Options{Step: historyStep, Points: historyPoints, Memory: o.History, Kinds: kinds})
 	s.hub = newHub(s.picture, s.snapshot, o.Streams)
@@ -147,8 +152,14 @@ func (s *Server) SetToken(token string) {
 	}
 }
 
-// SetLimits changes them. Streams that are open go on.
+// SetLimits changes them. Connections and streams that are open go on.
 func (s *Server) SetLimits(l Limits) {
+	s.connections.Store(int64(l.Connections))
+	s.mu.Lock()
+	for _, g := range s.gate {
+		g.look()
+	}
+	s.mu.Unlock()
 	s.hub.setLimit(l.Streams)
 	s.history.SetMemory(l.History)
 }
@@ -164,7 +175,9 @@ func (s *Server) serve(l net.Listener, guarded http.Handler) {
 		s.serving.Go(func() { s.history.Run(s.ctx, (&sampler{edge: s.options.Edge}).gather, s.hub.step) })
 		s.serving.Go(func() { s.hub.run(s.ctx) })
 	})
+	g := newGate(l, &s.connections)
 	h := &http.Server{
+		ConnState:   g.count,
 		Handler:     http.MaxBytesHandler(guarded, maxBody),
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: zap.NewStdLog(s.log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
@@ -176,10 +189,10 @@ func (s *Server) serve(l net.Listener, guarded http.Handler) {
 		},
 	}
 	s.mu.Lock()
-	s.http[l] = h
+	s.http[l], s.gate[l] = h, g
 	s.mu.Unlock()
 	s.serving.Add(1)
-	go s.run(h, l)
+	go s.run(h, g)
 }
 
 // run ends with Close.
@@ -196,6 +209,7 @@ func (s *Server) Leave(l net.Listener) {
 	s.mu.Lock()
 	h := s.http[l]
 	delete(s.http, l)
+	delete(s.gate, l)
 	s.mu.Unlock()
 	if h == nil {
 		return

@@ -161,7 +161,7 @@ func (d *Daemon) Relay() *relay.Group { return d.relay }
 
 // adminLimits translates what the dashboard may cost.
 func adminLimits(a *config.Admin) admin.Limits {
-	return admin.Limits{Streams: a.Streams, History: int64(a.History)}
+	return admin.Limits{Connections: a.MaxConnections, Streams: a.Streams, History: int64(a.History)}
 }
 
 // adminOptions are what the admin API shows and tells.
