@@ -63,8 +63,10 @@ type selection struct {
 	lb.SessionFilter
 	listener string
 	limit    int
-	any      bool // something was given
 }
+
+// any reports whether it leaves something out, beside by its limit.
+func (s *selection) any() bool { return s.SessionFilter != lb.SessionFilter{} || s.listener != "" }
 
 // fields of a selection, as parameters of a query or of an order.
 func readSelection(q url.Values) (selection, error) {
@@ -81,7 +83,9 @@ func readSelection(q url.Values) (selection, error) {
 }
 
 func (s *selection) set(name, value string) (err error) {
-	s.any = s.any || name != "limit"
+	if value == "" { // of a variable that is not set, perhaps; it must not mean all
+		return errors.New("it is empty")
+	}
 	switch name {
 	case "id":
 		s.ID = value
@@ -96,9 +100,9 @@ func (s *selection) set(name, value string) (err error) {
 	case "client":
 		s.Client, err = network(value)
 	case "min_age":
-		s.MinAge, err = time.ParseDuration(value)
+		s.MinAge, err = least(value)
 	case "min_idle":
-		s.MinIdle, err = time.ParseDuration(value)
+		s.MinIdle, err = least(value)
 	case "min_bytes":
 		s.MinBytes, err = strconv.ParseUint(value, 10, 64)
 	case "limit":
@@ -109,6 +113,15 @@ func (s *selection) set(name, value string) (err error) {
 		return fmt.Errorf("there is no such filter; filters: %s", strings.Join(selectors, ", "))
 	}
 	return err
+}
+
+// least reads how long something takes at least.
+func least(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err == nil && d < 0 {
+		err = errors.New("it is negative")
+	}
+	return d, err
 }
 
 // network reads an address or a network.
@@ -220,7 +233,7 @@ func (s *Server) kill(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		fail(w, http.StatusBadRequest, err.Error())
 		return
-	case !sel.any && !o.All:
+	case !sel.any() && !o.All:
 		fail(w, http.StatusBadRequest, `nothing says which sessions are meant; give a filter, or "all": true`)
 		return
 	case o.Rate < 0:

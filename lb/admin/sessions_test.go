@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +25,29 @@ func TestSessionsWithoutALimit(t *testing.T) {
 		v.first(limit, by)
 		if v.Total != n || len(v.Sessions) != min(n, limit) || v.Sessions[0].Age != n-1 {
 			t.Errorf("limit %d: %d of %d", limit, len(v.Sessions), v.Total)
+		}
+	}
+}
+
+// TestKillWantsAFilterThatMeansSomething: a script whose variable is empty does not end everything.
+func TestKillWantsAFilterThatMeansSomething(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"filter": {"backend": ""}}`:                     "backend: it is empty",
+		`{"filter": {"id": ""}}`:                          "id: it is empty",
+		`{"filter": {"pool": "p", "host": ""}}`:           "host: it is empty",
+		`{"filter": {"client": ""}}`:                      "client: it is empty",
+		`{"filter": {"min_idle": "0s"}}`:                  "nothing says which",
+		`{"filter": {"min_age": "0s", "min_bytes": "0"}}`: "nothing says which",
+		`{"filter": {"min_age": "-1s"}}`:                  "min_age: it is negative",
+		`{"filter": {"min_idle": "-1s"}, "all": true}`:    "min_idle: it is negative",
+		`{"filter": {"limit": "5"}}`:                      "nothing says which",
+		`{"filter": {"limit": "5"}, "all": true}`:         "",
+		`{"filter": {"min_idle": "0s"}, "all": true}`:     "",
+		`{"filter": {"backend": "b"}}`:                    "",
+	} {
+		status, text := ask(t, Options{Edge: bare{}}, http.MethodPost, "/v1/sessions/kill", body)
+		if want == "" && status != http.StatusOK || want != "" && (status != http.StatusBadRequest || !strings.Contains(problem(t, text), want)) {
+			t.Errorf("%s: %d %s, want %q", body, status, text, want)
 		}
 	}
 }
