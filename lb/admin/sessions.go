@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -259,11 +260,23 @@ func (s *Server) killAll(ctx context.Context, list []*lb.Session, rate float64) 
 	for i, x := range list {
 		if rate > 0 {
 			select {
-			case <-time.After(time.Until(began.Add(time.Duration(float64(i) / rate * float64(time.Second))))):
+			case <-time.After(time.Until(began.Add(pace(i, rate)))):
 			case <-ctx.Done():
 				return
 			}
 		}
 		x.Kill()
 	}
+}
+
+// pace is when the session of this number, from 0, is ended at so many a second; 0: at once.
+func pace(i int, rate float64) time.Duration {
+	if i == 0 || rate == 0 {
+		return 0
+	}
+	d := float64(i) / rate * float64(time.Second)
+	if d >= math.MaxInt64 { // a conversion would give anything, a time in the past too
+		return math.MaxInt64
+	}
+	return time.Duration(d)
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestSessionsWithoutALimit are put in order once, however large the number is that says so.
@@ -48,6 +49,18 @@ func TestKillWantsAFilterThatMeansSomething(t *testing.T) {
 		status, text := ask(t, Options{Edge: bare{}}, http.MethodPost, "/v1/sessions/kill", body)
 		if want == "" && status != http.StatusOK || want != "" && (status != http.StatusBadRequest || !strings.Contains(problem(t, text), want)) {
 			t.Errorf("%s: %d %s, want %q", body, status, text, want)
+		}
+	}
+}
+
+func TestPaceOfKills(t *testing.T) {
+	for _, tt := range []struct {
+		i    int
+		rate float64
+		want time.Duration
+	}{{0, 0, 0}, {7, 0, 0}, {0, 1e-300, 0}, {1, 1e-300, math.MaxInt64}, {10, 1e-9, math.MaxInt64}, {3, 2, 1500 * time.Millisecond}, {10, 1e300, 0}} {
+		if got := pace(tt.i, tt.rate); got != tt.want {
+			t.Errorf("session %d at %v a second: after %v, want %v", tt.i, tt.rate, got, tt.want)
 		}
 	}
 }
