@@ -178,7 +178,7 @@ func (s *Server) serve(l net.Listener, guarded http.Handler) {
 	g := newGate(l, &s.connections)
 	h := &http.Server{
 		ConnState:   g.count,
-		Handler:     http.MaxBytesHandler(guarded, maxBody),
+		Handler:     http.MaxBytesHandler(s.faults(guarded), maxBody),
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: zap.NewStdLog(s.log.WithOptions(zap.IncreaseLevel(zap.ErrorLevel))),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {

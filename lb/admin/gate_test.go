@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // pipes is a listener whose connections are in memory.
@@ -94,6 +95,32 @@ func TestCloseAtTheBound(t *testing.T) {
 		_, _ = one.Close(), two.Close()
 		if len(l.come) != 1 {
 			t.Errorf("%d wait, want 1", len(l.come))
+		}
+	})
+}
+
+// TestFaultsAreTold: a request that panics has an answer, and a line in the log. net/http alone would keep it to itself.
+func TestFaultsAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, lines := observer.New(zap.DebugLevel)
+		s := New(Options{Edge: nil, Log: zap.New(core)}) // each look at it panics
+		l := newPipes(1)
+		s.SetToken("a-token-of-the-test")
+		s.ServeTCP(l)
+		c := l.dial()
+		go func() {
+			_, _ = io.WriteString(c, "GET /v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-token-of-the-test\r\nConnection: close\r\n\r\n")
+		}()
+		r, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || r.StatusCode != http.StatusInternalServerError {
+			t.Errorf("%v, %v", r, err)
+		} else if _, err := io.ReadAll(r.Body); err != nil {
+			t.Error(err)
+		}
+		_ = c.Close()
+		s.Close()
+		if list := lines.FilterMessageSnippet("panic").All(); len(list) != 1 || list[0].ContextMap()["path"] != "/v1/status" {
+			t.Errorf("%v", lines.All())
 		}
 	})
 }

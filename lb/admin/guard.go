@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"go.uber.org/zap"
 )
 
 // ownPage lets no page in somebody's browser in but the dashboard: neither by a name that it has made lead to this machine
@@ -48,6 +50,22 @@ func fromElsewhere(r *http.Request) bool {
 		return api || r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document"
 	}
 	return false
+}
+
+// faults tells of requests that panic. net/http goes on after one, and the lines of its own log are mostly about what strangers send.
+func (s *Server) faults(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			what := recover()
+			if what == nil {
+				return
+			}
+			s.log.Error("a request of the admin API ended in a panic, which is worth a report",
+				zap.String("path", r.URL.Path), zap.Any("panic", what), zap.Stack("stack"))
+			fail(w, http.StatusInternalServerError, "a fault of fairlead, which is worth a report: its log has more")
+		}()
+		next.ServeHTTP(w, r)
+	})
 }
 
 // allowUser lets in who runs this process, and root.
