@@ -59,6 +59,32 @@ dpkg --force-confold --install /lab/fairlead.deb
 is service "$(enabled fairlead.service)" disabled
 systemctl enable fairlead.service
 
+say a removal that does not come about
+echo 'exit 1' >>/var/lib/dpkg/info/fairlead.prerm
+! dpkg --remove fairlead || fail "removed in spite of a script that failed"
+is service "$(state fairlead.service)" active
+served 127.0.0.1:443
+sed -i '$d' /var/lib/dpkg/info/fairlead.prerm
+
+say a start that fails is tried again
+cp $file /tmp/good
+echo 'nonsense: 1' >>$file
+if systemctl restart fairlead.service; then fail "a file with a mistake was accepted"; fi
+tried() { [ "$(systemctl show --property NRestarts --value fairlead.service)" -gt 5 ]; }
+eventually tried
+cp /tmp/good $file
+eventually page 127.0.0.1:443
+
+say link-local addresses
+ip address add fe80::1/64 dev lo nodad
+busybox httpd -p '[::]:8001' -h /tmp/www
+sed -i -e 's/127.0.0.1:8000/[fe80::1%lo]:8001/' -e 's/":443"/"[fe80::1%lo]:443"/' $file
+systemctl restart fairlead.service
+served '[fe80::1%25lo]:443'
+cp /tmp/good $file
+systemctl restart fairlead.service
+eventually page 127.0.0.1:443
+
 say watchdog
 mkdir -p /run/systemd/system/fairlead.service.d
 printf '[Service]\nWatchdogSec=2s\n' >/run/systemd/system/fairlead.service.d/soon.conf
@@ -94,6 +120,22 @@ cp /tmp/first $file
 systemctl start fairlead.socket
 served 127.0.0.1:8080
 
+say a socket in the folder of the service
+systemctl stop fairlead.service fairlead.socket
+mkdir /run/systemd/system/fairlead.socket.d
+printf '[Socket]\nListenStream=/run/fairlead/admin.sock\n' >/run/systemd/system/fairlead.socket.d/more.conf
+systemctl daemon-reload
+systemctl start fairlead.socket
+fairlead status
+systemctl restart fairlead.service
+fairlead status
+systemctl stop fairlead.service
+fairlead status
+systemctl stop fairlead.service fairlead.socket
+rm -r /run/systemd/system/fairlead.socket.d
+systemctl daemon-reload
+systemctl start fairlead.socket
+
 say sockets of both families, and of the admin API
 systemctl stop fairlead.service fairlead.socket
 mkdir /run/systemd/system/fairlead.socket.d
@@ -124,6 +166,7 @@ grep --quiet mine $file || fail "the configuration was removed"
 say again
 dpkg --install /lab/fairlead.deb
 is service "$(enabled fairlead.service)" enabled
+is socket "$(state fairlead.socket)" active
 served 127.0.0.1:8080
 grep --quiet mine $file || fail "the configuration is another"
 
