@@ -133,7 +133,9 @@ func newWhere() *cobra.Command {
 		}
 		return nil
 	}
-	return noun(&remote{}, cmd, path, func(w io.Writer, v admin.Where, _ bool) {
+	r := &remote{}
+	cmd.ValidArgsFunction = r.completePools
+	return noun(r, cmd, path, func(w io.Writer, v admin.Where, _ bool) {
 		row(w, "backend", orDash(v.Backend))
 		row(w, "how", orDash(v.How))
 		row(w, "open tunnels on", orDash(strings.Join(v.Pinned, ", ")))

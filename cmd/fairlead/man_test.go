@@ -87,6 +87,7 @@ printf '%%s\n' "${COMPREPLY[@]}"
 		"fairlead drain ch":            "chat/b0",
 		"fairlead drain --listener ''": "edge",
 		"fairlead backends ''":         "chat",
+		"fairlead where ''":            "chat",
 		"fairlead run --con":           "--config",
 	} {
 		r := runTool(t, "", "bash", "--norc", "-c", fmt.Sprintf(press, dir, "unix:"+socket, line))
