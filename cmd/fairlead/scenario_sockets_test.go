@@ -136,6 +136,28 @@ func TestSocketsThatNobodyWants(t *testing.T) {
 	}
 }
 
+// TestSocketsOfTwoBinds end the start: two names of one address would share the socket, and each client gets one of the two
+// listeners by chance.
+func TestSocketsOfTwoBinds(t *testing.T) {
+	t.Parallel()
+	p := startPit(t, "b0")
+	shared := bound(t, "tcp", "127.0.0.1:0")
+	_, port, _ := net.SplitHostPort(shared.Addr().String())
+	file := filepath.Join(t.TempDir(), "edge.yaml")
+	binds := fmt.Sprintf(`bind: ["127.0.0.1:%s", "localhost:%s"]`, port, port)
+	text := strings.Replace(stickyPool([]string{p.item()}, ""), `bind: ["127.0.0.1:0"]`, binds, 1)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := launch(t, activated(t, []string{program(t), "run", "-c", file}, shared))
+	if got := e.exit(t); got != statusFailed {
+		t.Errorf("status %d", got)
+	}
+	if said := e.stderr.all(); !strings.Contains(said, `"localhost:`+port+`"`) || !strings.Contains(said, `"127.0.0.1:`+port+`"`) {
+		t.Errorf("it says %q", said)
+	}
+}
+
 // TestSocketsOutliveReloads: one that a reload takes away is there for another that brings it back, with who waited
 // meanwhile; and it is neither shared nor given up when the number of shards changes.
 func TestSocketsOutliveReloads(t *testing.T) {

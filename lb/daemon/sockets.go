@@ -65,7 +65,33 @@ func bindings(ctx context.Context, plans []*frontendPlan, entries []*entry, give
 			}
 		}
 	}
+	if err := givenOnce(plans, out); err != nil {
+		closeFresh(out)
+		return nil, nil, err
+	}
 	return out, gone, nil
+}
+
+// givenOnce is an error where two bind addresses come to one socket of the service manager's, as "localhost:443" and
+// "127.0.0.1:443" do: a client would get either listener, by chance. The kernel refuses the same to sockets of our own.
+func givenOnce(plans []*frontendPlan, all map[*frontendPlan][]*binding) error {
+	owners := make(map[string]*binding)
+	for _, f := range plans {
+		for _, b := range all[f] {
+			for _, l := range b.listeners {
+				at := l.Addr().Network() + " " + l.Addr().String()
+				switch owner := owners[at]; {
+				case !sys.IsInherited(l) || owner == b:
+				case owner != nil:
+					return fmt.Errorf("listener %q: %q and %q are one socket, %s, which the service manager listens on; take one of them out of bind",
+						f.Name, owner.bind, b.bind, l.Addr())
+				default:
+					owners[at] = b
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // claim takes over a socket of the listener of this name, or of another.
