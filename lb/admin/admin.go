@@ -25,18 +25,27 @@ import (
 	"fairlead/lb/discovery"
 	"fairlead/lb/relay"
 	"fairlead/lb/sys"
+	"fairlead/lb/termination"
 	"fairlead/tlsterm"
 )
 
 // Edge is what is asked and told: the running process.
 type Edge interface {
 	Frontends() []*lb.Frontend
+	// Departed is what was counted by frontends that are not among those any more.
+	Departed() Departed
 	Pools() []*lb.Pool
 	Sources() []Source
 	// Config is the configuration in force, as YAML with secrets masked.
 	Config() ([]byte, error)
 	Certificates() []Certificates
 	Relay() *relay.Group
+}
+
+// Departed is what listeners had counted when they went with their last session.
+type Departed struct {
+	Arrived uint64                    // connections
+	Ended   [termination.Count]uint64 // sessions, by cause
 }
 
 // Certificates are those of a listener, or of a pool.

@@ -21,6 +21,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) statusNow() Status {
 	v := Status{Version: s.options.Version, Started: s.options.Started, Uptime: duration(time.Since(s.options.Started))}
+	v.Arrived = s.options.Edge.Departed().Arrived
 	for _, f := range s.options.Edge.Frontends() {
 		v.Listeners++
 		v.Sessions += f.Open()

@@ -21,6 +21,7 @@ type quiet struct {
 }
 
 func (q *quiet) Frontends() []*lb.Frontend { return nil }
+func (q *quiet) Departed() Departed        { return Departed{} }
 func (q *quiet) Pools() []*lb.Pool         { return q.pools }
 func (q *quiet) Relay() *relay.Group       { return q.relay }
 

@@ -93,9 +93,9 @@ func (s *Server) picture() picture {
 		v := viewSource(src)
 		p.parts[history.Subject{Kind: kindSource, Group: v.Pool, Name: v.Address}] = LiveSource{v.Pool, v.Address, v.Members, v.Error, v.Note}
 	}
-	frontends := s.options.Edge.Frontends()
+	departed, frontends := s.options.Edge.Departed(), s.options.Edge.Frontends()
 	for _, c := range termination.All() {
-		if n := endedBy(frontends, c); n > 0 {
+		if n := departed.Ended[c] + endedBy(frontends, c); n > 0 {
 			p.parts[history.Subject{Kind: kindCause, Name: c.String()}] = Ended{c.String(), c.Side().String(), n}
 		}
 	}

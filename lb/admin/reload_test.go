@@ -23,6 +23,7 @@ import (
 type bare struct{ relay *relay.Group }
 
 func (bare) Frontends() []*lb.Frontend    { return nil }
+func (bare) Departed() Departed           { return Departed{} }
 func (bare) Pools() []*lb.Pool            { return nil }
 func (bare) Sources() []Source            { return nil }
 func (bare) Config() ([]byte, error)      { return nil, nil }

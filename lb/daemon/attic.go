@@ -8,6 +8,8 @@ import (
 	"go.uber.org/zap"
 
 	"fairlead/lb"
+	"fairlead/lb/admin"
+	"fairlead/lb/termination"
 )
 
 // attic is what the configuration does not have any more, and sessions still do. What is named again comes back from here as
@@ -15,6 +17,8 @@ import (
 type attic struct {
 	frontends []*lb.Frontend
 	pools     []*formerPool
+
+	departed admin.Departed // what frontends had counted that are not even here any more
 }
 
 // formerPool is a pool that the configuration does not name any more. As long as a session may still come to it, one that
@@ -58,6 +62,13 @@ func (a *attic) takeFrontend(f *lb.Frontend) {
 	a.frontends = slices.DeleteFunc(a.frontends, func(other *lb.Frontend) bool { return other == f })
 }
 
+// Departed returns what those have counted that are gone.
+func (d *Daemon) Departed() admin.Departed {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.attic.departed
+}
+
 // atticEvery is how often the attic is looked through while there is something in it.
 const atticEvery = 250 * time.Millisecond
 
@@ -91,12 +102,17 @@ func (d *Daemon) clearAttic(ctx context.Context) {
 func (d *Daemon) sweep() bool {
 	all := d.Frontends()
 	var frontends []*lb.Frontend
+	departed := d.attic.departed
 	for _, f := range d.attic.frontends {
 		if f.Open() > 0 || f.Arriving() {
 			frontends = append(frontends, f)
 			continue
 		}
 		f.Close()
+		departed.Arrived += f.Arrived()
+		for _, c := range termination.All() {
+			departed.Ended[c] += f.EndedBy(c)
+		}
 		d.log.Info("listener gone with its last session", zap.String("listener", f.Name()))
 	}
 	var pools []*formerPool
@@ -118,6 +134,6 @@ func (d *Daemon) sweep() bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.attic = attic{frontends, pools}
+	d.attic = attic{frontends, pools, departed}
 	return len(frontends)+len(pools) > 0
 }

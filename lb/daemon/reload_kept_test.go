@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"fairlead/lb"
+	"fairlead/lb/admin"
 )
 
 // TestReloadCertificates: another certificate is in use at once, and clients resume what they had.
@@ -87,6 +88,34 @@ func TestReloadRest(t *testing.T) {
 	far := a.accept() // the bound is gone
 	far.want(upgrade)
 	echoes(c, up)
+}
+
+// TestReloadKeepsCounts: what a process has counted since its start does not go back when a listener goes.
+func TestReloadKeepsCounts(t *testing.T) {
+	a := startBackend(t, "tcp", "127.0.0.1:0")
+	base := oneHTTP("", "", a.addr())
+	at := "admin: {listen: \"unix:" + t.TempDir() + "/admin.sock\"}\n"
+	e := startEdge(t, base+at)
+	e.awaitRunning()
+	api := caller{t: t, network: "unix", at: e.d.AdminAddrs()[0].String()}
+	for range 3 {
+		c, up := e.tunnel(a, upgrade)
+		_, _ = c.Close(), up.Close()
+	}
+	eventually(t, "ended", func() bool { return e.frontend("edge").Open() == 0 })
+	e.reload(strings.Replace(base, "name: edge", "name: other", 1) + at)
+	eventually(t, "gone", func() bool { return len(e.d.Frontends()) == 1 })
+	var st admin.Status
+	if api.must("GET", "/v1/status", "", &st); st.Arrived != 3 || st.Listeners != 1 {
+		t.Errorf("%+v", st)
+	}
+	ended := uint64(0)
+	for _, n := range e.d.Departed().Ended {
+		ended += n
+	}
+	if ended != 3 {
+		t.Errorf("%d sessions have ended, want 3", ended)
+	}
 }
 
 // TestReloadSources: a source that stays is left alone, one that comes is asked first, one that goes takes its backends along.
