@@ -111,3 +111,9 @@ func (c *Child) StopGroup() {
 	_ = syscall.Kill(-c.PID(), syscall.SIGKILL)
 	<-c.done
 }
+
+// Kill ends the process at once, as a crash does, and waits for it. That it had ended already is no error.
+func (c *Child) Kill() {
+	_ = c.cmd.Process.Kill() // fails only when it has ended
+	<-c.done
+}

@@ -1,0 +1,113 @@
+// Package compare puts whole edges under the same scenarios in turn: fairlead, HAProxy, nginx, Caddy, Envoy or any command, and a backend
+// without an edge. Each trial has a freshly started edge and fresh backends, so none inherits anything, and rounds are interleaved, so what
+// the machine does meanwhile meets all of them. It says what an operator pays (processor time, memory) and what clients see (latency, tunnels
+// that were lost, how long a storm lasted), from the processes' own accounting and from bench/drive.
+//
+// The configurations are the templates in configs.
+package compare
+
+import (
+	"time"
+
+	"fairlead/bench/drive"
+	"fairlead/bench/proc"
+	"fairlead/bench/scenario"
+)
+
+// Names of scenarios to which compare does something besides the load.
+const (
+	// Storm has one backend killed, and started again.
+	Storm = "storm"
+	// Reload has the edge reload its configuration.
+	Reload = "reload"
+)
+
+// Plan says what is compared.
+type Plan struct {
+	Edges     []Edge
+	Scenarios []scenario.Scenario
+	// Rounds is how often each edge is put under each scenario; each round begins with another edge.
+	Rounds int
+	// Plain has clients speak ws instead of wss.
+	Plain bool
+	// Backend is the command of a backend. It takes the flags --listen, --name, --cert and --key of `fairlead-bench backend`, and writes a
+	// line when it listens.
+	Backend []string
+	// Down is how long the backend of a storm is away, ReloadEvery the time between two reloads.
+	Down, ReloadEvery time.Duration
+	// Began is told of each trial when it begins, Slot each second of it, Ended when it is over; nil: nobody wants to know.
+	Began func(edge, scenario string, round int)
+	Slot  func(drive.Slot)
+	Ended func(Trial)
+}
+
+// Times of a plan.
+const (
+	// DefaultDown is how long a process needs to be started anew by its supervisor, roughly.
+	DefaultDown = 2 * time.Second
+	// DefaultReloadEvery leaves an edge the time to finish one.
+	DefaultReloadEvery = 3 * time.Second
+)
+
+// ReportForm is the number of the form of Report; a change that readers of the old one would trip over makes it another.
+const ReportForm = 1
+
+// Report is what came of a plan.
+type Report struct {
+	Form    int           `json:"form"`
+	Program drive.Program `json:"program"`
+	Machine proc.Machine  `json:"machine"`
+	Began   time.Time     `json:"began"`
+	// Took is in seconds.
+	Took   float64 `json:"took_s"`
+	Rounds int     `json:"rounds"`
+	Plain  bool    `json:"plain"`
+	// Partial says that it was interrupted.
+	Partial bool `json:"partial"`
+	// Failed is how many trials had something that must not happen.
+	Failed    int                 `json:"failed"`
+	Edges     []EdgeReport        `json:"edges"`
+	Missing   []Missing           `json:"missing,omitempty"`
+	Scenarios []scenario.Scenario `json:"scenarios"`
+	Figures   []Figure            `json:"figures"`
+	Trials    []Trial             `json:"trials"`
+}
+
+// EdgeReport is what is known of an edge.
+type EdgeReport struct {
+	Name    string `json:"name"`
+	Peer    bool   `json:"peer"`
+	Sticky  bool   `json:"sticky"`
+	Version string `json:"version"`
+	// Configs are the configurations that it ran with, and for which scenarios.
+	Configs []Config `json:"configs,omitempty"`
+}
+
+// Config is one configuration as it was used.
+type Config struct {
+	Scenario string `json:"scenario"`
+	Command  string `json:"command"`
+	Reload   string `json:"reload,omitempty"`
+	Text     string `json:"text"`
+}
+
+// Trial is one edge under one scenario, once.
+type Trial struct {
+	Scenario string `json:"scenario"`
+	Edge     string `json:"edge"`
+	Round    int    `json:"round"`
+	// Result is what the generator saw; nothing where Error says why.
+	Result *drive.Result `json:"result,omitempty"`
+	// Kernel is by how many bytes the kernel's memory of the whole machine grew for each tunnel: the client's and the backend's ends are
+	// in it, so that of an edge is the difference to that without one.
+	Kernel float64 `json:"kernel_per_tunnel_bytes"`
+	// Host and Other are the shares of all cores that were used, and used by others than the generator, the edge and the backends.
+	Host  float64 `json:"host_share"`
+	Other float64 `json:"other_share"`
+	Error string  `json:"error,omitempty"`
+}
+
+// Good says that nothing happened that must not, and that it was not interrupted.
+func (t Trial) Good() bool {
+	return t.Error == "" && t.Result != nil && t.Result.Failed == 0 && !t.Result.Partial
+}

@@ -1,0 +1,174 @@
+package compare
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// titles are what metrics are called, and how many digits they have behind the point.
+var titles = map[Metric]struct {
+	text   string
+	digits int
+}{
+	CPU: {"CPU µs", 1}, CPUAll: {"with backends", 1}, P50: {"p50 ms", 2}, P99: {"p99 ms", 2}, P999: {"p99.9 ms", 2}, Worst: {"worst ms", 1},
+	Rate: {"per second", 0}, Throughput: {"MiB/s", 0}, Memory: {"PSS B/tunnel", 0}, Kernel: {"kernel B/tunnel", 0},
+	Recovered: {"recovered ms", 0}, Outage: {"longest outage ms", 0}, Home: {"at home %", 1}, Lost: {"tunnels broken", 0},
+}
+
+// Title is what a metric is called in a table.
+func (m Metric) Title() string { return titles[m].text }
+
+// Format writes a value with the digits that it deserves.
+func (m Metric) Format(value float64) string { return fmt.Sprintf("%.*f", titles[m].digits, value) }
+
+// Write renders a report for people.
+func (r *Report) Write(w io.Writer) error {
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 8, 2, ' ', 0)
+	r.head(table)
+	for _, s := range r.Scenarios {
+		fmt.Fprintf(table, "\n%s\t%s\n", s.Name, strings.Join(strings.Fields(s.About), " "))
+		r.table(table, s.Name)
+		r.remarks(table, s.Name)
+	}
+	fmt.Fprintf(table, "\nEach cell is the median over the rounds (lowest to highest), ×: its ratio to the best peer, in the same round.\n")
+	if r.Partial {
+		fmt.Fprintln(table, "PARTIAL: the comparison was interrupted")
+	}
+	if r.Failed > 0 {
+		fmt.Fprintf(table, "FAILED: in %d of %d trials something happened that must not\n", r.Failed, len(r.Trials))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+func (r *Report) head(w io.Writer) {
+	m := r.Machine
+	_, _ = fmt.Fprintf(w, "began\t%s, took %s, %d rounds in turn\n", r.Began.Format(time.RFC3339), seconds(r.Took), r.Rounds)
+	_, _ = fmt.Fprintf(w, "machine\t%s, %d cores, %.1f GiB, Linux %s, %s\n", m.CPU, m.Cores, float64(m.Memory)/(1<<30), m.Kernel, m.OS)
+	_, _ = fmt.Fprintf(w, "program\tfairlead-bench %s, %s\n", r.Program.Version, r.Program.Go)
+	_, _ = fmt.Fprintf(w, "command\t%s\n", strings.Join(r.Program.Command, " "))
+	for _, e := range r.Edges {
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", e.Name, e.Version)
+	}
+	for _, missing := range r.Missing {
+		_, _ = fmt.Fprintf(w, "missing\t%s (%s)\n", missing.Name, missing.How)
+	}
+}
+
+func seconds(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(time.Second).String()
+}
+
+// Columns are the metrics that some edge has in a scenario.
+func (r *Report) Columns(scenario string) []Metric {
+	var found []Metric
+	for _, m := range Metrics {
+		for _, e := range r.Edges {
+			if _, ok := r.Figure(scenario, m, e.Name); ok {
+				found = append(found, m)
+				break
+			}
+		}
+	}
+	return found
+}
+
+func (r *Report) table(w io.Writer, scenario string) {
+	columns := r.Columns(scenario)
+	_, _ = fmt.Fprint(w, "edge\t")
+	for _, m := range columns {
+		_, _ = fmt.Fprintf(w, "%s\t", m.Title())
+	}
+	_, _ = fmt.Fprintln(w)
+	for _, e := range r.Edges {
+		if !r.tried(scenario, e.Name) {
+			continue
+		}
+		_, _ = fmt.Fprintf(w, "%s\t", e.Name)
+		for _, m := range columns {
+			_, _ = fmt.Fprintf(w, "%s\t", r.cell(scenario, m, e.Name))
+		}
+		_, _ = fmt.Fprintln(w)
+	}
+}
+
+func (r *Report) tried(scenario, edge string) bool {
+	for _, t := range r.Trials {
+		if t.Scenario == scenario && t.Edge == edge {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Report) cell(scenario string, m Metric, edge string) string {
+	f, ok := r.Figure(scenario, m, edge)
+	if !ok {
+		return "-"
+	}
+	text := m.Format(f.Median)
+	if f.N > 1 {
+		text += fmt.Sprintf(" (%s-%s)", m.Format(f.Min), m.Format(f.Max))
+	}
+	if f.ToPeer != nil {
+		text += fmt.Sprintf(" ×%.2f", f.ToPeer.Median)
+	}
+	return text
+}
+
+// remarks are what went wrong, and what makes figures doubtful.
+func (r *Report) remarks(w io.Writer, scenario string) {
+	for _, text := range r.Remarks(scenario) {
+		_, _ = fmt.Fprintln(w, text)
+	}
+}
+
+// noisy is the share of the cores that others may use.
+const noisy = 0.05
+
+// Remarks are what to know of the trials of a scenario: failures, a saturated generator, others who used the machine.
+func (r *Report) Remarks(scenario string) []string {
+	var found []string
+	for _, t := range r.Trials {
+		if t.Scenario == scenario {
+			found = append(found, t.remarks()...)
+		}
+	}
+	return found
+}
+
+func (t Trial) remarks() []string {
+	var found []string
+	say := func(format string, args ...any) {
+		found = append(found, fmt.Sprintf("%s, round %d: ", t.Edge, t.Round+1)+fmt.Sprintf(format, args...))
+	}
+	if t.Error != "" {
+		say("FAILED: %s", t.Error)
+	}
+	if t.Result == nil {
+		return found
+	}
+	for _, kind := range slices.Sorted(maps.Keys(t.Result.Failures)) {
+		f := t.Result.Failures[kind]
+		say("FAILED: %d %s, such as: %s", f.Count, kind, strings.Join(strings.Fields(f.Examples[0]), " "))
+	}
+	if t.Result.Partial {
+		say("interrupted; not in the figures")
+	}
+	for _, why := range t.Result.Generator.Saturated {
+		say("the generator was saturated: %s", why)
+	}
+	if t.Other > noisy {
+		say("others used %.0f%% of the cores", 100*t.Other)
+	}
+	return found
+}

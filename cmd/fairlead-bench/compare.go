@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"fairlead/bench/compare"
+	"fairlead/bench/drive"
+)
+
+var errTrials = errors.New("something happened that must not")
+
+func newCompare() *cobra.Command {
+	var f compareFlags
+	cmd := &cobra.Command{
+		Use:   "compare [--edges NAMES] [--scenario NAMES]",
+		Short: "Put several edges under the same scenarios in turn, on this machine, and compare them",
+		Long: "compare starts each edge that is installed, with a configuration that does the same in all of them, in front of backends of its\n" +
+			"own, puts it under each scenario, and stops it again; rounds are interleaved. `direct` is a backend without an edge. In the\n" +
+			"scenario storm it kills a backend, in reload it has the edge reload another configuration.\n\n" +
+			"The exit status is 0 if nothing went wrong, 1 if in any trial a tunnel was lost, a byte was wrong or anything else happened that\n" +
+			"must not, 2 if the command line or a scenario is not valid, 130 if it was interrupted. There is a report in any case but the third.",
+		Example: "  fairlead-bench compare --json out.json --html out.html\n" +
+			"  fairlead-bench compare --edges direct,haproxy --scenario echo,storm --rounds 5\n" +
+			"  fairlead-bench compare --edge 'mine=./edge --listen {listen} --backends {backends} --cert {cert} --key {key}' --scenario echo\n" +
+			"  fairlead-bench compare --print-config haproxy --scenario chat",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.printConfig != "" {
+				return f.example(cmd.OutOrStdout())
+			}
+			return runCompare(cmd, f)
+		},
+	}
+	f.add(cmd)
+	return cmd
+}
+
+func runCompare(cmd *cobra.Command, f compareFlags) error {
+	plan, missing, err := f.plan(cmd.Flags())
+	if err != nil {
+		return err
+	}
+	for _, m := range missing {
+		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "not compared: %s is not installed (%s)\n", m.Name, m.How)
+	}
+	ctx, release := lifetime(cmd.Context())
+	defer release()
+	if !f.quiet {
+		follow(&plan, cmd.ErrOrStderr())
+	}
+	report, err := compare.Run(ctx, plan)
+	if err != nil {
+		return failed(err)
+	}
+	report.Program = drive.Program{Version: thisVersion(), Go: runtime.Version(), Command: shown(os.Args)}
+	report.Missing = missing
+	if err := f.out.write(cmd.OutOrStdout(), report); err != nil {
+		return failed(err)
+	}
+	return verdict(ctx, report)
+}
+
+// verdict is the error that the exit status comes from.
+func verdict(ctx context.Context, report compare.Report) error {
+	switch {
+	case report.Failed > 0:
+		return failed(fmt.Errorf("%w, in %d of %d trials", errTrials, report.Failed, len(report.Trials)))
+	case report.Partial || ctx.Err() != nil:
+		return failedError{error: errInterrupted, status: statusPartial}
+	}
+	return nil
+}
+
+// follow has the plan say how it goes.
+func follow(plan *compare.Plan, w io.Writer) {
+	p := newProgress(w)
+	trials, done, begun := plan.Rounds*len(plan.Scenarios)*len(plan.Edges), 0, time.Now()
+	plan.Began = func(edge, scenario string, round int) {
+		done++
+		p.end()
+		left := ""
+		if done > 1 {
+			each := time.Since(begun) / time.Duration(done-1)
+			left = fmt.Sprintf(", about %s left", (each * time.Duration(trials-done+1)).Round(10*time.Second))
+		}
+		_, _ = fmt.Fprintf(w, "[%d/%d] round %d  %s  %s%s\n", done, trials, round+1, scenario, edge, left)
+	}
+	if p.terminal {
+		plan.Slot = p.tell
+	}
+	plan.Ended = func(t compare.Trial) {
+		p.end()
+		if !t.Good() {
+			_, _ = fmt.Fprintf(w, "        %s under %s: FAILED\n", t.Edge, t.Scenario)
+		}
+	}
+}

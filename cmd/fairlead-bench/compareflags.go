@@ -1,0 +1,207 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"fairlead/bench/compare"
+	"fairlead/bench/scenario"
+)
+
+// What a comparison takes of a scenario if nothing else is said: enough to tell edges apart, and 20 minutes for all of them.
+const (
+	compareScenarios = "connect,echo,idle,bulk,storm,reload"
+	compareDuration  = 5 * time.Second
+	compareWarmup    = time.Second
+	compareRounds    = 3
+	// eventDuration is the least for scenarios in which something happens.
+	eventDuration = 10 * time.Second
+)
+
+// compareFlags are those of the command compare.
+type compareFlags struct {
+	edges, scenarios        []string
+	custom, templates       []string
+	reloads, sticky         []string
+	fairlead, printConfig   string
+	rounds, connections     int
+	rate                    float64
+	duration, warmup        time.Duration
+	down, reloadEvery       time.Duration
+	plain, asShipped, quiet bool
+	out                     outputs
+}
+
+func (f *compareFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.edges, "edges", nil, "`NAMES` of "+strings.Join(compare.Names(), ", ")+" (default: those that are installed)")
+	flags.StringSliceVar(&f.scenarios, "scenario", strings.Split(compareScenarios, ","), "`NAMES` of shipped scenarios, or files")
+	flags.IntVar(&f.rounds, "rounds", compareRounds, "how often each edge is put under each scenario")
+	flags.StringVar(&f.fairlead, "fairlead", "", "`FILE` of fairlead (default: beside this program, or as found in PATH)")
+	flags.StringArrayVar(&f.custom, "edge", nil, "`NAME=COMMAND` of another edge, for sh, in the foreground. It may use {listen}, {host}, {port}, {backends}, {backend}, {cert}, {key}, {folder}, {cores}, {config}")
+	flags.StringArrayVar(&f.templates, "template", nil, "`NAME=FILE` with the configuration of such an edge, or instead of the one that is shipped, a Go template like those in bench/compare/configs")
+	flags.StringArrayVar(&f.reloads, "reload", nil, "`NAME=COMMAND` that has such an edge reload; {pid} too. Without it the scenario reload leaves it out")
+	flags.StringSliceVar(&f.sticky, "sticky", nil, "`NAMES` of such edges that bring clients back to their backend by the cookie sid, which is then demanded")
+	flags.BoolVar(&f.plain, "plain", false, "clients speak ws instead of wss")
+	flags.IntVar(&f.connections, "connections", 0, "connections of all groups together, in each scenario")
+	flags.Float64Var(&f.rate, "rate", 0, "messages or connections a second of all open loops together, in each scenario")
+	flags.DurationVar(&f.duration, "duration", compareDuration, "how long what counts lasts; for storm and reload at least "+eventDuration.String()+" by default")
+	flags.DurationVar(&f.warmup, "warmup", compareWarmup, "how long the load goes on before it counts")
+	flags.BoolVar(&f.asShipped, "as-written", false, "take duration and warm-up from the scenarios")
+	flags.DurationVar(&f.down, "down", compare.DefaultDown, "how long the backend of a storm is away")
+	flags.DurationVar(&f.reloadEvery, "reload-every", compare.DefaultReloadEvery, "time between two reloads")
+	flags.StringVar(&f.printConfig, "print-config", "", "print the configuration of `EDGE` for the first --scenario, and do nothing else")
+	flags.BoolVar(&f.quiet, "quiet", false, "do not say how it goes")
+	f.out.add(flags)
+	cmd.MarkFlagsMutuallyExclusive("as-written", "duration")
+	cmd.MarkFlagsMutuallyExclusive("as-written", "warmup")
+}
+
+// plan is what the flags ask for.
+func (f compareFlags) plan(given *pflag.FlagSet) (compare.Plan, []compare.Missing, error) {
+	p := compare.Plan{Rounds: f.rounds, Plain: f.plain, Down: f.down, ReloadEvery: f.reloadEvery}
+	if f.rounds < 1 {
+		return p, nil, errors.New("--rounds must be at least 1")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return p, nil, failed(fmt.Errorf("find this program, which is the backend too: %w", err))
+	}
+	p.Backend = []string{self, "backend"}
+	if p.Scenarios, err = f.load(given); err != nil {
+		return p, nil, err
+	}
+	var missing []compare.Missing
+	p.Edges, missing, err = f.choose(self)
+	return p, missing, err
+}
+
+// load reads the scenarios, as the flags change them.
+func (f compareFlags) load(given *pflag.FlagSet) ([]scenario.Scenario, error) {
+	var all []scenario.Scenario
+	for _, name := range f.scenarios {
+		s, err := scenario.Load(name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(all, func(o scenario.Scenario) bool { return o.Name == s.Name }) {
+			return nil, fmt.Errorf("--scenario: there are two of the name %s", s.Name)
+		}
+		if !f.asShipped {
+			s.Duration, s.Warmup = scenario.Span(f.duration), scenario.Span(f.warmup)
+			if (s.Name == compare.Storm || s.Name == compare.Reload) && !given.Changed("duration") {
+				s.Duration = scenario.Span(eventDuration)
+			}
+		}
+		if f.connections > 0 {
+			s.Connections(f.connections)
+		}
+		if f.rate > 0 {
+			s.Rate(f.rate)
+		}
+		if err := s.Check(); err != nil {
+			return nil, fmt.Errorf("scenario %s, as the flags change it: %w", s.Name, err)
+		}
+		if s.Name == compare.Reload && f.reloadEvery >= time.Duration(s.Duration) {
+			return nil, errors.New("--reload-every must be less than the duration")
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// choose are the edges that are asked for; those that are installed if none is.
+func (f compareFlags) choose(self string) ([]compare.Edge, []compare.Missing, error) {
+	program := f.fairlead
+	if beside := filepath.Join(filepath.Dir(self), "fairlead"); program == "" && isFile(beside) {
+		program = beside
+	}
+	edges, missing := compare.Installed(program)
+	if len(f.edges) > 0 {
+		var chosen []compare.Edge
+		for _, name := range f.edges {
+			if _, err := compare.Known(name); err != nil {
+				return nil, nil, fmt.Errorf("--edges: %w; another is given with --edge", err)
+			}
+			at := slices.IndexFunc(edges, func(e compare.Edge) bool { return e.Name == name })
+			if at < 0 {
+				how := missing[slices.IndexFunc(missing, func(m compare.Missing) bool { return m.Name == name })].How
+				return nil, nil, fmt.Errorf("--edges: %s is not installed (%s)", name, how)
+			}
+			chosen = append(chosen, edges[at])
+		}
+		edges, missing = chosen, nil
+	}
+	edges, err := f.others(edges)
+	return edges, missing, err
+}
+
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// others adds the edges that are given as commands, and what is given for them.
+func (f compareFlags) others(edges []compare.Edge) ([]compare.Edge, error) {
+	for _, text := range f.custom {
+		name, command, ok := strings.Cut(text, "=")
+		if !ok || name == "" || command == "" || strings.ContainsAny(name, "/ ") {
+			return nil, fmt.Errorf("--edge %q must be NAME=COMMAND", text)
+		}
+		if slices.ContainsFunc(edges, func(e compare.Edge) bool { return e.Name == name }) {
+			return nil, fmt.Errorf("--edge: there are two of the name %s", name)
+		}
+		edges = append(edges, compare.Edge{Name: name, Command: command, Peer: true, Sticky: slices.Contains(f.sticky, name)})
+	}
+	for flag, texts := range map[string][]string{"template": f.templates, "reload": f.reloads} {
+		for _, text := range texts {
+			name, value, ok := strings.Cut(text, "=")
+			at := slices.IndexFunc(edges, func(e compare.Edge) bool { return e.Name == name })
+			if !ok || at < 0 || name == compare.Direct {
+				return nil, fmt.Errorf("--%s %q must begin with NAME= of an edge that is compared", flag, text)
+			}
+			if flag == "reload" {
+				edges[at].Reload = value
+				continue
+			}
+			template, err := os.ReadFile(value)
+			if err != nil {
+				return nil, fmt.Errorf("--template: %w", err)
+			}
+			edges[at].Template = string(template)
+		}
+	}
+	for _, e := range edges {
+		if strings.Contains(e.Command, "{config}") && e.Template == "" {
+			return nil, fmt.Errorf("--edge %s has {config}, so it needs --template %s=FILE", e.Name, e.Name)
+		}
+	}
+	return edges, nil
+}
+
+// example prints a configuration.
+func (f compareFlags) example(w io.Writer) error {
+	e, err := compare.Known(f.printConfig)
+	if err != nil {
+		return fmt.Errorf("--print-config: %w", err)
+	}
+	s, err := scenario.Load(f.scenarios[0])
+	if err != nil {
+		return err
+	}
+	text, err := e.Example(s, f.plain)
+	if err != nil {
+		return failed(err)
+	}
+	_, err = fmt.Fprintf(w, "%s", text)
+	return failed(err)
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"fairlead/bench/compare"
+)
+
+var errForm = errors.New("is not a report of `fairlead-bench compare --json`, or of another version")
+
+// outputs are where a report goes.
+type outputs struct{ json, html string }
+
+func (o *outputs) add(flags *pflag.FlagSet) {
+	flags.StringVar(&o.json, "json", "", "`FILE` to write everything to as JSON; - is the standard output, instead of the text")
+	flags.StringVar(&o.html, "html", "", "`FILE` to write a page with charts to, which needs nothing else")
+}
+
+// write puts the report where it was asked for.
+func (o outputs) write(stdout io.Writer, r compare.Report) error {
+	if o.json != "-" {
+		if err := r.Write(stdout); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
+	}
+	if o.html != "" {
+		if err := o.page(r); err != nil {
+			return fmt.Errorf("write the report as a page: %w", err)
+		}
+	}
+	if o.json == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		return fmt.Errorf("write the report as JSON: %w", err)
+	}
+	text = append(text, '\n')
+	if o.json == "-" {
+		_, err = stdout.Write(text)
+	} else {
+		err = os.WriteFile(o.json, text, 0o644) //nolint:gosec // A report, to be shown.
+	}
+	if err != nil {
+		return fmt.Errorf("write the report as JSON: %w", err)
+	}
+	return nil
+}
+
+func (o outputs) page(r compare.Report) error {
+	file, err := os.Create(o.html)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.WritePage(file), file.Close())
+}
+
+func newReport() *cobra.Command {
+	var o outputs
+	cmd := &cobra.Command{
+		Use:   "report FILE",
+		Short: "Show what compare has written as JSON: as text, or as a page with charts (--html)",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r, err := readReport(args[0])
+			if err != nil {
+				return failed(err)
+			}
+			return failed(o.write(cmd.OutOrStdout(), r))
+		},
+	}
+	o.add(cmd.Flags())
+	return cmd
+}
+
+func readReport(name string) (compare.Report, error) {
+	var r compare.Report
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return r, fmt.Errorf("read the report: %w", err)
+	}
+	if err := json.Unmarshal(text, &r); err != nil {
+		return r, fmt.Errorf("read the report %s: %w", name, err)
+	}
+	if r.Form != compare.ReportForm || len(r.Trials) == 0 {
+		return r, fmt.Errorf("%s %w", name, errForm)
+	}
+	r.Complete()
+	return r, nil
+}
