@@ -3,6 +3,7 @@ package compare
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -174,7 +175,7 @@ func (r *Report) bars(scenario string, m Metric, title string) *Drawing {
 		if !ok {
 			continue
 		}
-		b := Bar{Name: e.Name, Value: r.cell(scenario, m, e.Name), Color: i, Y: float64(len(d.Bars)) * barStep}
+		b := Bar{Name: e.Name, Value: r.cell(scenario, m, e.Name), Color: r.color(i), Y: float64(len(d.Bars)) * barStep}
 		b.Width = round(max(1, f.Median/most*(chartWidth-barLabel-barValue)))
 		b.Text = barLabel + b.Width + 6
 		d.Bars = append(d.Bars, b)
@@ -195,7 +196,7 @@ func (r *Report) latencies(scenario string) *Drawing {
 			continue
 		}
 		main, _ := mainGroup(*t.Result)
-		s := series{name: e.Name, color: i}
+		s := series{name: e.Name, color: r.color(i)}
 		for _, p := range main.Latency.Curve {
 			if p.Percent < 100 {
 				s.points = append(s.points, point{x: -math.Log10(1 - p.Percent/100), y: p.Milliseconds})
@@ -230,17 +231,17 @@ func (r *Report) typical(scenario string, m Metric, edge string) (found Trial, o
 
 // over is what happened second by second: how many tunnels were open in a storm, the worst latency in a reload.
 func (r *Report) over(scenario string) *Drawing {
-	c := lines{title: "Tunnels open, by the second", across: "seconds since the measured time began", up: "tunnels"}
+	c := lines{title: "Tunnels open", across: "seconds since the measured time began", up: "tunnels"}
 	by := Recovered
 	if scenario == Reload {
-		c.title, c.up, c.logarithmic, by = "Worst latency of each second", "milliseconds", true, Worst
+		c.title, c.up, c.logarithmic, by = "Worst latency as time goes on", "milliseconds", true, Worst
 	}
 	for i, e := range r.Edges {
 		t, ok := r.typical(scenario, by, e.Name)
 		if !ok {
 			continue
 		}
-		c.series = append(c.series, t.course(e.Name, i))
+		c.series = append(c.series, t.course(e.Name, r.color(i)))
 	}
 	for _, s := range c.series {
 		if n := len(s.points); n > 0 {
@@ -256,13 +257,14 @@ func (r *Report) over(scenario string) *Drawing {
 
 func (t Trial) course(name string, color int) series {
 	s := series{name: name, color: color}
-	began := -1.0
+	began := 0.0
 	for _, slot := range t.Result.Timeline {
 		if !slot.Measured() {
+			if len(s.points) > 0 {
+				break
+			}
+			began = slot.At // a slot is told when it ends
 			continue
-		}
-		if began < 0 {
-			began = slot.At - 1 // a slot is said when it ends
 		}
 		p := point{x: slot.At - began, y: float64(slot.Open)}
 		if t.Scenario == Reload {
@@ -271,4 +273,16 @@ func (t Trial) course(name string, color int) series {
 		s.points = append(s.points, p)
 	}
 	return s
+}
+
+// colors is how many the page has.
+const colors = 9
+
+// color of an edge is the same in every report, if it is one that is known.
+func (r *Report) color(i int) int {
+	names := Names()
+	if at := slices.Index(names, r.Edges[i].Name); at >= 0 {
+		return at
+	}
+	return len(names) + i%(colors-len(names))
 }

@@ -7,6 +7,7 @@
 package compare
 
 import (
+	"slices"
 	"time"
 
 	"fairlead/bench/drive"
@@ -39,6 +40,32 @@ type Plan struct {
 	Began func(edge, scenario string, round int)
 	Slot  func(drive.Slot)
 	Ended func(Trial)
+}
+
+// Takes says whether there is such a trial. Who cannot reload is not asked to. Memory varies little and takes long to settle, so a scenario
+// of nothing but idle tunnels is for the first round only.
+func (p Plan) Takes(e Edge, s scenario.Scenario, round int) bool {
+	return (s.Name != Reload || e.Reload != "") && (round == 0 || !Rests(s))
+}
+
+// Trials is how many there are.
+func (p Plan) Trials() int {
+	n := 0
+	for round := range p.Rounds {
+		for _, s := range p.Scenarios {
+			for _, e := range p.Edges {
+				if p.Takes(e, s, round) {
+					n++
+				}
+			}
+		}
+	}
+	return n
+}
+
+// Rests says that a scenario has nothing but idle tunnels.
+func Rests(s scenario.Scenario) bool {
+	return !slices.ContainsFunc(s.Groups, func(g scenario.Group) bool { return g.Does != scenario.Idle })
 }
 
 // Times of a plan.

@@ -83,35 +83,35 @@ func (r *Report) Complete() {
 	}
 }
 
-// Figure is the one of a scenario, a metric and an edge.
-func (r *Report) Figure(scenario string, m Metric, edge string) (Figure, bool) {
+// Figure is the one of a under, a metric and an edge.
+func (r *Report) Figure(under string, m Metric, edge string) (Figure, bool) {
 	for _, f := range r.Figures {
-		if f.Scenario == scenario && f.Metric == m && f.Edge == edge {
+		if f.Scenario == under && f.Metric == m && f.Edge == edge {
 			return f, true
 		}
 	}
 	return Figure{}, false
 }
 
-func (r *Report) figure(scenario string, m Metric, edge string) (Figure, bool) {
+func (r *Report) figure(under string, m Metric, edge string) (Figure, bool) {
 	var values, toPeer, toDirect []float64
 	for round := range r.Rounds {
-		v, ok := r.value(scenario, m, edge, round)
+		v, ok := r.value(under, m, edge, round)
 		if !ok {
 			continue
 		}
 		values = append(values, v)
-		if best := r.bestPeer(scenario, m, round); best > 0 {
+		if best := r.bestPeer(under, m, round); best > 0 {
 			toPeer = append(toPeer, v/best)
 		}
-		if direct, ok := r.value(scenario, m, Direct, round); ok && direct > 0 && edge != Direct {
+		if direct, ok := r.value(under, m, Direct, round); ok && direct > 0 && edge != Direct {
 			toDirect = append(toDirect, v/direct)
 		}
 	}
 	if len(values) == 0 {
 		return Figure{}, false
 	}
-	f := Figure{Scenario: scenario, Edge: edge, Metric: m, Spread: spread(values)}
+	f := Figure{Scenario: under, Edge: edge, Metric: m, Spread: spread(values)}
 	if m.ratios() {
 		f.ToPeer, f.ToDirect = spreadOrNil(toPeer), spreadOrNil(toDirect)
 	}
@@ -119,14 +119,14 @@ func (r *Report) figure(scenario string, m Metric, edge string) (Figure, bool) {
 }
 
 // bestPeer is 0 if there is none.
-func (r *Report) bestPeer(scenario string, m Metric, round int) float64 {
+func (r *Report) bestPeer(under string, m Metric, round int) float64 {
 	best := 0.0
 	for _, e := range r.Edges {
 		if !e.Peer {
 			continue
 		}
-		v, ok := r.value(scenario, m, e.Name, round)
-		if ok && !r.failed(scenario, e.Name, round) && (best == 0 || m.More() == (v > best)) {
+		v, ok := r.value(under, m, e.Name, round)
+		if ok && !r.failed(under, e.Name, round) && (best == 0 || m.More() == (v > best)) {
 			best = v
 		}
 	}
@@ -134,15 +134,15 @@ func (r *Report) bestPeer(scenario string, m Metric, round int) float64 {
 }
 
 // failed says that something happened that must not: no ratio is to such a trial.
-func (r *Report) failed(scenario, edge string, round int) bool {
+func (r *Report) failed(under, edge string, round int) bool {
 	return slices.ContainsFunc(r.Trials, func(t Trial) bool {
-		return t.Scenario == scenario && t.Edge == edge && t.Round == round && !t.Good()
+		return t.Scenario == under && t.Edge == edge && t.Round == round && !t.Good()
 	})
 }
 
-func (r *Report) value(scenario string, m Metric, edge string, round int) (float64, bool) {
+func (r *Report) value(under string, m Metric, edge string, round int) (float64, bool) {
 	for _, t := range r.Trials {
-		if t.Scenario == scenario && t.Edge == edge && t.Round == round && t.usable() {
+		if t.Scenario == under && t.Edge == edge && t.Round == round && t.usable() {
 			return t.Value(m)
 		}
 	}

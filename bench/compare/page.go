@@ -35,7 +35,7 @@ type Part struct {
 	Charts      []*Drawing
 	Columns     []string
 	Rows        []Row
-	Remarks     []string
+	Remarks     []Remark
 }
 
 // Row is an edge's.
@@ -54,7 +54,7 @@ func (r *Report) WritePage(w io.Writer) error {
 		Command: strings.Join(r.Program.Command, " "),
 	}
 	for i, e := range r.Edges {
-		p.Legend = append(p.Legend, Key{Name: e.Name, Version: e.Version, Color: i})
+		p.Legend = append(p.Legend, Key{Name: e.Name, Version: e.Version, Color: r.color(i)})
 	}
 	for _, s := range r.Scenarios {
 		p.Parts = append(p.Parts, r.part(s.Name, s.About))

@@ -82,7 +82,7 @@ func (c *comparison) round(ctx context.Context, s scenario.Scenario, round int) 
 		if ctx.Err() != nil {
 			return
 		}
-		if s.Name == Reload && e.Reload == "" {
+		if !c.plan.Takes(e, s, round) {
 			continue
 		}
 		if c.plan.Began != nil {
@@ -198,8 +198,7 @@ func (c *comparison) strike(ctx context.Context, measuring <-chan struct{}, l lo
 	case <-ctx.Done():
 		return nil
 	}
-	pause(ctx, time.Duration(l.scenario.Duration)/4)
-	if ctx.Err() != nil {
+	if !pause(ctx, time.Duration(l.scenario.Duration)/4) {
 		return nil
 	}
 	l.victim.child.Kill()
@@ -217,13 +216,15 @@ func broken(r drive.Result) int {
 	return n
 }
 
-// pause waits for d, or less if ctx ends.
-func pause(ctx context.Context, d time.Duration) {
+// pause waits for d; false: ctx ended before.
+func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
+		return false
 	case <-timer.C:
+		return true
 	}
 }
 

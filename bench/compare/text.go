@@ -127,48 +127,63 @@ func (r *Report) cell(scenario string, m Metric, edge string) string {
 
 // remarks are what went wrong, and what makes figures doubtful.
 func (r *Report) remarks(w io.Writer, scenario string) {
-	for _, text := range r.Remarks(scenario) {
-		_, _ = fmt.Fprintln(w, text)
+	for _, remark := range r.Remarks(scenario) {
+		_, _ = fmt.Fprintln(w, remark.Text)
 	}
 }
 
 // noisy is the share of the cores that others may use.
 const noisy = 0.05
 
-// Remarks are what to know of the trials of a scenario: failures, a saturated generator, others who used the machine.
-func (r *Report) Remarks(scenario string) []string {
-	var found []string
+// Remark is something to know of the trials of a scenario; a bad one is of something that must not happen.
+type Remark struct {
+	Text string
+	Bad  bool
+}
+
+// Remarks are failures, a saturated generator, and others who used the machine.
+func (r *Report) Remarks(scenario string) []Remark {
+	var found []Remark
+	all, disturbed, most := 0, 0, 0.0
 	for _, t := range r.Trials {
-		if t.Scenario == scenario {
-			found = append(found, t.remarks()...)
+		if t.Scenario != scenario {
+			continue
 		}
+		found = append(found, t.remarks()...)
+		all++
+		if t.Other > noisy {
+			disturbed++
+			most = max(most, t.Other)
+		}
+	}
+	if disturbed > 0 {
+		text := fmt.Sprintf("in %d of %d trials others used more than %.0f%% of the cores, %.0f%% at most: do not trust small differences",
+			disturbed, all, 100*noisy, 100*most)
+		found = append(found, Remark{Text: text})
 	}
 	return found
 }
 
-func (t Trial) remarks() []string {
-	var found []string
-	say := func(format string, args ...any) {
-		found = append(found, fmt.Sprintf("%s, round %d: ", t.Edge, t.Round+1)+fmt.Sprintf(format, args...))
+func (t Trial) remarks() []Remark {
+	var found []Remark
+	say := func(bad bool, format string, args ...any) {
+		found = append(found, Remark{Text: fmt.Sprintf("%s, round %d: ", t.Edge, t.Round+1) + fmt.Sprintf(format, args...), Bad: bad})
 	}
 	if t.Error != "" {
-		say("FAILED: %s", t.Error)
+		say(true, "FAILED: %s", t.Error)
 	}
 	if t.Result == nil {
 		return found
 	}
 	for _, kind := range slices.Sorted(maps.Keys(t.Result.Failures)) {
 		f := t.Result.Failures[kind]
-		say("FAILED: %d %s, such as: %s", f.Count, kind, strings.Join(strings.Fields(f.Examples[0]), " "))
+		say(true, "FAILED: %d %s, such as: %s", f.Count, kind, strings.Join(strings.Fields(strings.Join(f.Examples[:min(1, len(f.Examples))], "")), " "))
 	}
 	if t.Result.Partial {
-		say("interrupted; not in the figures")
+		say(false, "interrupted; not in the figures")
 	}
 	for _, why := range t.Result.Generator.Saturated {
-		say("the generator was saturated: %s", why)
-	}
-	if t.Other > noisy {
-		say("others used %.0f%% of the cores", 100*t.Other)
+		say(false, "the generator was saturated: %s", why)
 	}
 	return found
 }

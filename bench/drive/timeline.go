@@ -35,6 +35,9 @@ const (
 	phaseClosing = "closing"
 )
 
+// Measured says that it is of the time that counts.
+func (s Slot) Measured() bool { return s.Phase == phaseMeasure }
+
 // watch fills the timeline, tells how it goes, and ends tunnels that owe an answer for too long, until done.
 func (r *run) watch(done <-chan struct{}, tell func(Slot)) {
 	ticker := time.NewTicker(r.slotEvery())

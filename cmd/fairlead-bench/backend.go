@@ -26,6 +26,7 @@ type backendFlags struct {
 	tls          bool
 	hosts        []string
 	caFile       string
+	cert, key    string
 }
 
 func newBackend() *cobra.Command {
@@ -48,6 +49,10 @@ func newBackend() *cobra.Command {
 	flags.BoolVar(&f.tls, "tls", false, "serve wss, with a certificate made for it")
 	flags.StringSliceVar(&f.hosts, "tls-host", []string{"localhost", "127.0.0.1", "::1"}, "names that the certificate is for")
 	flags.StringVar(&f.caFile, "ca-out", "", "`FILE` to write the certificate to, for load --ca")
+	flags.StringVar(&f.cert, "cert", "", "serve wss with the certificate in this PEM `FILE` instead")
+	flags.StringVar(&f.key, "key", "", "PEM `FILE` of its key")
+	cmd.MarkFlagsRequiredTogether("cert", "key")
+	cmd.MarkFlagsMutuallyExclusive("cert", "tls")
 	return cmd
 }
 
@@ -120,8 +125,15 @@ func (f backendFlags) bind(ctx context.Context, secure *tls.Config) ([]net.Liste
 	return listeners, nil
 }
 
-// certificate is nil without --tls.
+// certificate is nil without --tls and --cert.
 func (f backendFlags) certificate() (*tls.Config, error) {
+	if f.cert != "" {
+		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return nil, fmt.Errorf("read the certificate: %w", err)
+		}
+		return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	}
 	if !f.tls {
 		return nil, nil //nolint:nilnil // No TLS is not an error, and there is no other word for it in package tls.
 	}

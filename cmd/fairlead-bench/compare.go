@@ -82,7 +82,7 @@ func verdict(ctx context.Context, report compare.Report) error {
 // follow has the plan say how it goes.
 func follow(plan *compare.Plan, w io.Writer) {
 	p := newProgress(w)
-	trials, done, begun := plan.Rounds*len(plan.Scenarios)*len(plan.Edges), 0, time.Now()
+	trials, done, begun := plan.Trials(), 0, time.Now()
 	plan.Began = func(edge, scenario string, round int) {
 		done++
 		p.end()

@@ -45,7 +45,7 @@ func (f *compareFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.edges, "edges", nil, "`NAMES` of "+strings.Join(compare.Names(), ", ")+" (default: those that are installed)")
 	flags.StringSliceVar(&f.scenarios, "scenario", strings.Split(compareScenarios, ","), "`NAMES` of shipped scenarios, or files")
-	flags.IntVar(&f.rounds, "rounds", compareRounds, "how often each edge is put under each scenario")
+	flags.IntVar(&f.rounds, "rounds", compareRounds, "how often each edge is put under each scenario; once, if all that is in it is idle tunnels")
 	flags.StringVar(&f.fairlead, "fairlead", "", "`FILE` of fairlead (default: beside this program, or as found in PATH)")
 	flags.StringArrayVar(&f.custom, "edge", nil, "`NAME=COMMAND` of another edge, for sh, in the foreground. It may use {listen}, {host}, {port}, {backends}, {backend}, {cert}, {key}, {folder}, {cores}, {config}")
 	flags.StringArrayVar(&f.templates, "template", nil, "`NAME=FILE` with the configuration of such an edge, or instead of the one that is shipped, a Go template like those in bench/compare/configs")
@@ -54,7 +54,7 @@ func (f *compareFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.plain, "plain", false, "clients speak ws instead of wss")
 	flags.IntVar(&f.connections, "connections", 0, "connections of all groups together, in each scenario")
 	flags.Float64Var(&f.rate, "rate", 0, "messages or connections a second of all open loops together, in each scenario")
-	flags.DurationVar(&f.duration, "duration", compareDuration, "how long what counts lasts; for storm and reload at least "+eventDuration.String()+" by default")
+	flags.DurationVar(&f.duration, "duration", compareDuration, "how long what counts lasts; by default for storm and reload "+eventDuration.String()+", for scenarios of nothing but idle tunnels what they say")
 	flags.DurationVar(&f.warmup, "warmup", compareWarmup, "how long the load goes on before it counts")
 	flags.BoolVar(&f.asShipped, "as-written", false, "take duration and warm-up from the scenarios")
 	flags.DurationVar(&f.down, "down", compare.DefaultDown, "how long the backend of a storm is away")
@@ -96,12 +96,7 @@ func (f compareFlags) load(given *pflag.FlagSet) ([]scenario.Scenario, error) {
 		if slices.ContainsFunc(all, func(o scenario.Scenario) bool { return o.Name == s.Name }) {
 			return nil, fmt.Errorf("--scenario: there are two of the name %s", s.Name)
 		}
-		if !f.asShipped {
-			s.Duration, s.Warmup = scenario.Span(f.duration), scenario.Span(f.warmup)
-			if (s.Name == compare.Storm || s.Name == compare.Reload) && !given.Changed("duration") {
-				s.Duration = scenario.Span(eventDuration)
-			}
-		}
+		f.time(&s, given)
 		if f.connections > 0 {
 			s.Connections(f.connections)
 		}
@@ -117,6 +112,20 @@ func (f compareFlags) load(given *pflag.FlagSet) ([]scenario.Scenario, error) {
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+// time has a scenario last as the flags say, or as is enough to tell edges apart. Memory is left the time that its scenario gives it to settle.
+func (f compareFlags) time(s *scenario.Scenario, given *pflag.FlagSet) {
+	keep := f.asShipped || compare.Rests(*s)
+	if given.Changed("duration") || !keep {
+		s.Duration = scenario.Span(f.duration)
+	}
+	if given.Changed("warmup") || !keep {
+		s.Warmup = scenario.Span(f.warmup)
+	}
+	if (s.Name == compare.Storm || s.Name == compare.Reload) && !f.asShipped && !given.Changed("duration") {
+		s.Duration = scenario.Span(eventDuration)
+	}
 }
 
 // choose are the edges that are asked for; those that are installed if none is.
