@@ -10,6 +10,8 @@ BENCHSTAT_VERSION  := v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME           ?= 20s
 BENCHCOUNT         ?= 6
 EDGEFLAGS          ?=
+COMPAREFLAGS       ?=
+SCENARIO           ?= echo
 CHAOS_SECONDS      ?= 60
 CHAOS_TUNNELS      ?= 2000
 CHAOS_SEED         ?=
@@ -42,7 +44,7 @@ RACE_BINARY  := $(CURDIR)/bin/race/fairlead
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build dist dist-check demo docs test race fuzz chaos pictures bench bench-edge fmt vet lint check need-go need-tests
+.PHONY: help build dist dist-check demo docs test race fuzz chaos pictures bench bench-edge bench-compare profile fmt vet lint check need-go need-tests
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +98,16 @@ bench-edge: build ## compare whole edges, fairlead with nginx and haproxy where 
 docs: need-go ## write docs/configuration.md, fairlead.schema.json and openapi.json anew, from the code
 	$(GO) test ./config -run '^(TestSchemaIsPublished|TestReferenceIsPublished)$$' -update
 	$(GO) test ./lb/admin -run '^TestDescription$$' -update
+
+bench-compare: build ## what clients of several edges see, and what each costs: bin/compare.html, .json (under 20 minutes; COMPAREFLAGS='--scenario echo')
+	bin/fairlead-bench compare --fairlead $(PLAIN_BINARY) --json bin/compare.json --html bin/compare.html $(COMPAREFLAGS)
+
+profile: build ## CPU and heap profiles of fairlead under SCENARIO (echo), in bin/profile
+	rm -rf bin/profile && mkdir -p bin/profile
+	CGO_ENABLED=0 $(GO) build -tags profile -o bin/profile/fairlead ./cmd/fairlead
+	FAIRLEAD_PROFILE=$(CURDIR)/bin/profile bin/fairlead-bench compare --edges fairlead --fairlead bin/profile/fairlead \
+		--scenario $(SCENARIO) --rounds 1 --as-written $(COMPAREFLAGS)
+	@ls bin/profile/*.pprof; echo "go tool pprof -http=: bin/profile/fairlead bin/profile/cpu-*.pprof shows them"
 
 fmt: need-go ## format the Go files
 	@$(GO_FILES) | xargs -0 "$$($(GO) env GOROOT)/bin/gofmt" -w

@@ -3,4 +3,6 @@ package main
 
 import "os"
 
-func main() { os.Exit(execute(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	os.Exit(profiled(func() int { return execute(os.Args[1:], os.Stdout, os.Stderr) }))
+}
