@@ -58,12 +58,13 @@ func (b *behind) start() error {
 	defer said.Close()                                  //nolint:errcheck // The backend writes to it, not we.
 	cmd := exec.Command(b.command[0], b.command[1:]...) //nolint:gosec // The caller's own program.
 	cmd.Stdout, cmd.Stderr = writer, said
-	b.child, err = proc.Start(cmd)
+	child, err := proc.Start(cmd)
 	// The child has its own now; reading ends when that is closed.
 	_ = writer.Close()
 	if err != nil {
 		return fmt.Errorf("backend: %w", err)
 	}
+	b.child = child
 	line, err := bufio.NewReader(reader).ReadString('\n')
 	if err == nil && strings.HasPrefix(line, b.Name+" ") {
 		return nil

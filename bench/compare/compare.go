@@ -48,19 +48,25 @@ func (p Plan) Takes(e Edge, s scenario.Scenario, round int) bool {
 	return (s.Name != Reload || e.Reload != "") && (round == 0 || !Rests(s))
 }
 
-// Trials is how many there are.
-func (p Plan) Trials() int {
-	n := 0
+// Trials is how many there are, and about how long they take.
+func (p Plan) Trials() (n int, all time.Duration) {
 	for round := range p.Rounds {
 		for _, s := range p.Scenarios {
 			for _, e := range p.Edges {
 				if p.Takes(e, s, round) {
 					n++
+					all += About(s)
 				}
 			}
 		}
 	}
-	return n
+	return n, all
+}
+
+// About is how long a trial takes: starting, opening and stopping beside what the scenario says.
+func About(s scenario.Scenario) time.Duration {
+	const around = 1500 * time.Millisecond
+	return time.Duration(s.Warmup+s.Duration) + around
 }
 
 // Rests says that a scenario has nothing but idle tunnels.

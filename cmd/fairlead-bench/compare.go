@@ -82,16 +82,17 @@ func verdict(ctx context.Context, report compare.Report) error {
 // follow has the plan say how it goes.
 func follow(plan *compare.Plan, w io.Writer) {
 	p := newProgress(w)
-	trials, done, begun := plan.Trials(), 0, time.Now()
+	done := 0
+	trials, left := plan.Trials()
+	about := make(map[string]time.Duration)
+	for _, s := range plan.Scenarios {
+		about[s.Name] = compare.About(s)
+	}
 	plan.Began = func(edge, scenario string, round int) {
 		done++
 		p.end()
-		left := ""
-		if done > 1 {
-			each := time.Since(begun) / time.Duration(done-1)
-			left = fmt.Sprintf(", about %s left", (each * time.Duration(trials-done+1)).Round(10*time.Second))
-		}
-		_, _ = fmt.Fprintf(w, "[%d/%d] round %d  %s  %s%s\n", done, trials, round+1, scenario, edge, left)
+		_, _ = fmt.Fprintf(w, "[%d/%d] round %d  %s  %s, about %s left\n", done, trials, round+1, scenario, edge, left.Round(time.Second))
+		left -= about[scenario]
 	}
 	if p.terminal {
 		plan.Slot = p.tell

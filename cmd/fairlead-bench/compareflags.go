@@ -23,8 +23,8 @@ const (
 	compareDuration  = 5 * time.Second
 	compareWarmup    = time.Second
 	compareRounds    = 3
-	// eventDuration is the least for scenarios in which something happens.
-	eventDuration = 10 * time.Second
+	// eventDuration is for scenarios in which something happens: a client of a storm may wait 5 s before it tries again.
+	eventDuration = 12 * time.Second
 )
 
 // compareFlags are those of the command compare.
