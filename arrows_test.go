@@ -15,7 +15,8 @@ import (
 // others by module. Every package has its line, so all that is imported through others is covered too. A new package, or
 // a new arrow, is a decision: it begins here and in ARCHITECTURE.md.
 var arrows = map[string]string{
-	"cmd/fairlead": "cmd/fairlead/internal/demo cmd/fairlead/internal/top config lb/admin lb/daemon lb/sys syscall " +
+	"cmd/internal/lifetime": "syscall",
+	"cmd/fairlead": "cmd/internal/lifetime cmd/fairlead/internal/demo cmd/fairlead/internal/top config lb/admin lb/daemon lb/sys syscall " +
 		"github.com/charmbracelet/x/term github.com/coreos/go-systemd/v22 github.com/cpuguy83/go-md2man/v2 github.com/spf13/cobra github.com/spf13/pflag go.uber.org/zap",
 	"cmd/fairlead/internal/demo": "config lb/daemon tlsterm/selfsigned github.com/coder/websocket go.uber.org/zap",
 	"cmd/fairlead/internal/top":  "lb/admin charm.land/bubbles/v2 charm.land/bubbletea/v2 charm.land/lipgloss/v2 github.com/charmbracelet/x/ansi",
@@ -50,7 +51,7 @@ var arrows = map[string]string{
 	"packaging/image": "",
 
 	// The benchmark measures whole programs, fairlead like any other: nothing of lb is within reach.
-	"cmd/fairlead-bench": "bench/... tlsterm/selfsigned syscall github.com/spf13/cobra github.com/spf13/pflag golang.org/x/sys",
+	"cmd/fairlead-bench": "cmd/internal/lifetime bench/... tlsterm/selfsigned syscall github.com/spf13/cobra github.com/spf13/pflag golang.org/x/sys",
 	"bench/...":          "bench/... config tlsterm/selfsigned syscall github.com/HdrHistogram/hdrhistogram-go github.com/goccy/go-yaml golang.org/x/sys",
 }
 

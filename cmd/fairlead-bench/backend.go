@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fairlead/bench/backend"
+	"fairlead/cmd/internal/lifetime"
 	"fairlead/tlsterm/selfsigned"
 )
 
@@ -57,7 +58,7 @@ func newBackend() *cobra.Command {
 }
 
 func serveBackends(cmd *cobra.Command, f backendFlags) error {
-	ctx, release := lifetime(cmd.Context())
+	ctx, release := lifetime.Until(cmd.Context())
 	defer release()
 	if f.caFile != "" && !f.tls {
 		return errors.New("--ca-out writes the certificate of --tls, which is not given")

@@ -13,6 +13,7 @@ import (
 
 	"fairlead/bench/compare"
 	"fairlead/bench/drive"
+	"fairlead/cmd/internal/lifetime"
 )
 
 var errTrials = errors.New("something happened that must not")
@@ -51,7 +52,7 @@ func runCompare(cmd *cobra.Command, f compareFlags) error {
 	for _, m := range missing {
 		_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "not compared: %s is not installed (%s)\n", m.Name, m.How)
 	}
-	ctx, release := lifetime(cmd.Context())
+	ctx, release := lifetime.Until(cmd.Context())
 	defer release()
 	if !f.quiet {
 		follow(&plan, cmd.ErrOrStderr())

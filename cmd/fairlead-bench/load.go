@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fairlead/bench/drive"
+	"fairlead/cmd/internal/lifetime"
 )
 
 var errFailures = errors.New("something that must not happen has happened")
@@ -42,7 +43,7 @@ func runLoad(cmd *cobra.Command, f loadFlags) error {
 	if err != nil {
 		return err
 	}
-	ctx, release := lifetime(cmd.Context())
+	ctx, release := lifetime.Until(cmd.Context())
 	defer release()
 	p := newProgress(cmd.ErrOrStderr())
 	if !f.quiet {

@@ -34,7 +34,7 @@ func newDemo() *cobra.Command {
 }
 
 func runDemo(cmd *cobra.Command, listen string) error {
-	ctx, release := lifetime(cmd.Context())
+	ctx, release := untilEnd(cmd.Context())
 	defer release()
 	program, err := os.Executable()
 	if err != nil {

@@ -28,7 +28,7 @@ func newRun() *cobra.Command {
 }
 
 func run(cmd *cobra.Command, file string) error {
-	ctx, release := lifetime(cmd.Context())
+	ctx, release := untilEnd(cmd.Context())
 	defer release()
 	hangups := catchHangups()
 	sockets := givenSockets()

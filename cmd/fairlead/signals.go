@@ -6,44 +6,15 @@ import (
 	"os/signal"
 	"syscall"
 
+	"fairlead/cmd/internal/lifetime"
 	"fairlead/config"
 )
 
-// lifetime gives a context that ends at the first SIGTERM or SIGINT. A second one ends the process at once, with status
-// 128 plus its number, as a shell counts it: by then the user has waited long enough for an orderly end. (Restoring the
-// default action instead would do nothing for process 1 of a container, signal(7).)
-//
-// A reader of standard error that has gone must not take every tunnel with it: SIGPIPE is ignored, and lines are lost.
-//
-// release takes the handlers away again; after it the context has ended.
-func lifetime(parent context.Context) (ctx context.Context, release func()) {
-	ctx, cancel := context.WithCancel(parent)
+// untilEnd gives a context that ends when the process is told to end, see lifetime.Until. A reader of standard error that has
+// gone must not take every tunnel with it: SIGPIPE is ignored, and lines are lost.
+func untilEnd(parent context.Context) (ctx context.Context, release func()) {
 	signal.Ignore(syscall.SIGPIPE)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	done := make(chan struct{})
-	go obey(signals, cancel, done)
-	return ctx, func() {
-		signal.Stop(signals)
-		close(done)
-		cancel()
-	}
-}
-
-// obey ends with done, or with the process at the second signal.
-func obey(signals <-chan os.Signal, end context.CancelFunc, done <-chan struct{}) {
-	for act := end; ; {
-		select {
-		case <-done:
-			return
-		case s := <-signals:
-			if act == nil {
-				os.Exit(statusOf(s))
-			}
-			act()
-			act = nil
-		}
-	}
+	return lifetime.Until(parent)
 }
 
 // untilSignal gives a context that ends at the first signal which would end the process, SIGHUP of a terminal that is closed included. What holds a terminal gives
@@ -52,14 +23,6 @@ func untilSignal(parent context.Context) (ctx context.Context, stop context.Canc
 	ctx, stop = signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
-}
-
-// statusOf is the exit status of a process that a signal ended.
-func statusOf(s os.Signal) int {
-	if number, ok := s.(syscall.Signal); ok {
-		return 128 + int(number)
-	}
-	return statusFailed
 }
 
 // catchHangups takes SIGHUP for as long as the process lives, also before it can reload: its default action would end every
