@@ -101,7 +101,7 @@ type record struct {
 	until     time.Time // of the ejection
 	ejections uint64
 	outSince  time.Time // when it began
-	ordered   *int      // weight by order, which the list does not undo
+	ordered   *int      // weight by order, until the list has another; changes under the pool's change as well
 	deaf      bool      // failed connects alone were the reason
 	watch     *health.Watch
 	drain     *DrainProgress

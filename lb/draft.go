@@ -30,6 +30,8 @@ type draft struct {
 type claim struct {
 	ours                   []BackendOptions
 	elsewhere, unreachable []string
+
+	names map[string]bool // those that it lists and that can be reached
 }
 
 // draft works out a membership from what all sources list. The pool's change is held.
@@ -65,56 +67,69 @@ func (p *Pool) draft(set *poolSettings, wanted map[string][]BackendOptions) (*dr
 
 // claim divides the backends among the sources. One that several list is the one's who has had it before, or else the first's.
 func (d *draft) claim(before map[string][]*Backend) error {
+	sources := slices.Sorted(maps.Keys(d.wanted))
+	for _, source := range sources {
+		c, err := d.set.reachable(source, d.wanted[source])
+		if err != nil {
+			return err
+		}
+		d.claims[source] = c
+	}
 	owners := map[string]string{}
 	for source, bs := range before {
 		for _, b := range bs {
-			owners[b.Name] = source
+			if c := d.claims[source]; c != nil && c.names[b.Name] {
+				owners[b.Name] = source
+			}
 		}
 	}
-	for _, source := range slices.Sorted(maps.Keys(d.wanted)) {
-		for _, o := range d.wanted[source] {
-			if _, theirs := owners[o.Name]; !theirs || !d.lists(owners[o.Name], o.Name) {
+	for _, source := range sources {
+		c := d.claims[source]
+		c.ours = slices.DeleteFunc(c.ours, func(o BackendOptions) bool {
+			if _, taken := owners[o.Name]; !taken {
 				owners[o.Name] = source
 			}
-		}
-	}
-	for source, list := range d.wanted {
-		c := &claim{}
-		d.claims[source] = c
-		names := make(map[string]bool, len(list))
-		for _, o := range list {
-			if err := d.set.keepReachable(&o); err != nil {
-				if source == "" {
-					return err
-				}
-				c.unreachable = append(c.unreachable, o.Name) // DNS has both families, and the configuration chooses one
-				continue
-			}
-			if names[o.Name] {
-				return fmt.Errorf("backend %q: there are two of this name", o.Name)
-			}
-			names[o.Name] = true
-			if owners[o.Name] != source {
+			theirs := owners[o.Name] != source
+			if theirs {
 				c.elsewhere = append(c.elsewhere, o.Name)
-				continue
 			}
-			c.ours = append(c.ours, o)
-		}
+			return theirs
+		})
 	}
 	return nil
 }
 
-// lists reports whether a source still lists a backend.
-func (d *draft) lists(source, name string) bool {
-	return slices.ContainsFunc(d.wanted[source], func(o BackendOptions) bool { return o.Name == name })
+// reachable makes a claim to all of a source's list that a source address reaches. DNS has both families, and the
+// configuration chooses one; what the configuration itself lists must be reached.
+func (s *poolSettings) reachable(source string, list []BackendOptions) (*claim, error) {
+	c := &claim{names: make(map[string]bool, len(list))}
+	for _, o := range list {
+		if err := s.keepReachable(&o); err != nil {
+			if source == "" {
+				return nil, err
+			}
+			c.unreachable = append(c.unreachable, o.Name)
+			continue
+		}
+		if c.names[o.Name] {
+			return nil, fmt.Errorf("backend %q: there are two of this name", o.Name)
+		}
+		c.names[o.Name] = true
+		c.ours = append(c.ours, o)
+	}
+	return c, nil
 }
 
 // listed returns the weights that backends are listed with in the membership in force.
 func (p *Pool) listed() map[string]int {
 	weights := map[string]int{}
 	for source, list := range p.wanted {
+		members := make(map[string]bool, len(p.sources[source]))
+		for _, b := range p.sources[source] {
+			members[b.Name] = true
+		}
 		for _, o := range list {
-			if slices.ContainsFunc(p.sources[source], func(b *Backend) bool { return b.Name == o.Name }) {
+			if members[o.Name] {
 				weights[o.Name] = o.Weight
 			}
 		}
@@ -131,7 +146,7 @@ func (d *draft) enter(p *Pool, o *BackendOptions, first bool, listed map[string]
 		d.known[o.Name] = b
 	}
 	was, member := listed[o.Name]
-	if weight := p.orderedWeight(b); weight != nil {
+	if weight := b.ordered; weight != nil { // which changes under the pool's change only, too
 		if member && was != o.Weight {
 			d.lapsed = append(d.lapsed, b) // what the list says now is newer than the order
 		} else {
@@ -146,11 +161,4 @@ func (d *draft) enter(p *Pool, o *BackendOptions, first bool, listed map[string]
 		d.altered[o.Name] = true
 	}
 	return b
-}
-
-// orderedWeight returns a backend's weight by order; nil: there is no order.
-func (p *Pool) orderedWeight(b *Backend) *int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return b.ordered
 }
