@@ -5,12 +5,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,19 +17,10 @@ import (
 	"fairlead/tlsterm/selfsigned"
 )
 
-// Ports for edges are taken from below the range that Linux gives to outgoing connections, so that none of those
-// takes a port between the moment it was found free and the edge's bind.
-const (
-	firstPort = 20000
-	lastPort  = 32000
-	portTries = 100
-)
-
 // validFor is how long the certificate of a run lasts.
 const validFor = 24 * time.Hour
 
 var (
-	errNoPort     = errors.New("no free port")
 	errNoAddress  = errors.New("the backend did not tell its address")
 	errNoHostRoot = errors.New("the certificate cannot be read back")
 )
@@ -71,19 +59,13 @@ func (l *lab) furnish(command []string) error {
 }
 
 func (l *lab) certify() error {
-	cert, key, err := selfsigned.Make([]string{load.ServerName}, validFor)
+	cert, err := selfsigned.WriteFiles(l.folder, []string{load.ServerName}, validFor)
 	if err != nil {
-		return fmt.Errorf("make a certificate: %w", err)
+		return err
 	}
 	l.roots = x509.NewCertPool()
 	if !l.roots.AppendCertsFromPEM(cert) {
 		return errNoHostRoot
-	}
-	bundle := append(append([]byte(nil), cert...), key...)
-	for name, text := range map[string][]byte{"cert.pem": cert, "key.pem": key, "bundle.pem": bundle} {
-		if err := os.WriteFile(filepath.Join(l.folder, name), text, 0o600); err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
-		}
 	}
 	return nil
 }
@@ -122,18 +104,4 @@ func (l *lab) close() error {
 		err = l.backend.Stop()
 	}
 	return errors.Join(err, os.RemoveAll(l.folder))
-}
-
-// freeAddress is a loopback address that nobody listens on.
-func freeAddress() (string, error) {
-	var err error
-	for range portTries {
-		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // Any port will do.
-		var listener net.Listener
-		listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			return listener.Addr().String(), listener.Close()
-		}
-	}
-	return "", fmt.Errorf("%w: %w", errNoPort, err)
 }

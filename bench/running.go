@@ -40,7 +40,7 @@ type running struct {
 
 // start runs e for a workload with so many tunnels and waits until it answers. It must be stopped.
 func (l *lab) start(ctx context.Context, e Edge, w Workload, tunnels int) (*running, error) {
-	address, err := freeAddress()
+	address, err := proc.FreeAddress()
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,16 @@ type Change struct {
 	Was, Now string
 }
 
+// ParseChangeKind is the inverse of ChangeKind.String; an unknown word is Changed.
+func ParseChangeKind(word string) ChangeKind {
+	for k := Changed; k <= Removed; k++ {
+		if k.String() == word {
+			return k
+		}
+	}
+	return Changed
+}
+
 // String is one line for people.
 func (c Change) String() string {
 	switch {

@@ -14,15 +14,8 @@ var errWrongUpload = errors.New("what came differs from what was announced")
 func (e *echoer) sink() error {
 	buffer := make([]byte, StreamFrame)
 	for {
-		h, err := e.header()
-		if err != nil {
-			return err
-		}
-		if h.Opcode == ws.OpClose {
-			return errors.Join(e.reply(h), e.flush())
-		}
-		order, err := e.order(h)
-		if err != nil {
+		order, more, err := e.nextOrder()
+		if !more {
 			return err
 		}
 		if err := e.collect(order, buffer); err != nil {

@@ -61,15 +61,8 @@ func parseOrder(b []byte) (Order, error) {
 // stream answers orders until a Close frame has been answered.
 func (e *echoer) stream() error {
 	for {
-		h, err := e.header()
-		if err != nil {
-			return err
-		}
-		if h.Opcode == ws.OpClose {
-			return errors.Join(e.reply(h), e.flush())
-		}
-		order, err := e.order(h)
-		if err != nil {
+		order, more, err := e.nextOrder()
+		if !more {
 			return err
 		}
 		if err := e.wait(e.settings.Think); err != nil {
@@ -79,6 +72,19 @@ func (e *echoer) stream() error {
 			return err
 		}
 	}
+}
+
+// nextOrder reads an order; none is more behind a Close frame, which has been answered then, or behind an error.
+func (e *echoer) nextOrder() (o Order, more bool, err error) {
+	h, err := e.header()
+	if err != nil {
+		return o, false, err
+	}
+	if h.Opcode == ws.OpClose {
+		return o, false, errors.Join(e.reply(h), e.flush())
+	}
+	o, err = e.order(h)
+	return o, err == nil, err
 }
 
 // order takes in the payload of the frame of which h was read.

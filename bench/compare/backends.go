@@ -26,7 +26,7 @@ type behind struct {
 func (l *lab) startBackends(command []string, n int, secure bool) ([]*behind, error) {
 	var all []*behind
 	for i := range n {
-		address, err := freeAddress()
+		address, err := proc.FreeAddress()
 		if err != nil {
 			return all, err
 		}

@@ -44,7 +44,7 @@ type living struct {
 
 // startEdge returns when the edge takes connections. It must be stopped.
 func (l *lab) startEdge(ctx context.Context, e Edge, s Settings) (*living, error) {
-	address, err := freeAddress()
+	address, err := proc.FreeAddress()
 	if err != nil {
 		return nil, err
 	}

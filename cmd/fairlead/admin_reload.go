@@ -46,14 +46,7 @@ func showReload(w io.Writer, a admin.Reload, format string) error {
 		return e.Encode(a)
 	}
 	for _, c := range a.Changes {
-		line := c.Path + ": " + c.Kind
-		switch {
-		case c.Was == "" && c.Now == "":
-		case c.Kind != config.Changed.String():
-			line += " " + c.Was + c.Now
-		default:
-			line = fmt.Sprintf("%s: %s -> %s", c.Path, orNothing(c.Was), orNothing(c.Now))
-		}
+		line := config.Change{Path: c.Path, Kind: config.ParseChangeKind(c.Kind), Was: c.Was, Now: c.Now}.String()
 		if c.Restart != "" {
 			line += " (at the next start: " + c.Restart + ")"
 		}
@@ -76,11 +69,4 @@ func outcomeOf(a admin.Reload) string {
 		return "reloaded: the file says what was in force; certificates and names were read again"
 	}
 	return "reloaded: " + n
-}
-
-func orNothing(s string) string {
-	if s == "" {
-		return "nothing"
-	}
-	return s
 }

@@ -1,9 +1,6 @@
 package admin
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"time"
 
@@ -40,10 +37,8 @@ type reloadOrder struct {
 // prints it.
 func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	var o reloadOrder
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&o); err != nil && !errors.Is(err, io.EOF) {
-		fail(w, http.StatusBadRequest, "read the order: "+err.Error())
+	if err := readAnyBody(r, &o); err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	if s.options.Reload == nil {

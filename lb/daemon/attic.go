@@ -37,21 +37,14 @@ func (a *attic) poolList() []*lb.Pool {
 }
 
 func (a *attic) pool(name string) *lb.Pool {
-	for _, p := range a.pools {
-		if p.Name() == name {
-			return p.Pool
-		}
+	if p := byName(a.pools, name); p != nil {
+		return p.Pool
 	}
 	return nil
 }
 
 func (a *attic) frontend(name string) *lb.Frontend {
-	for _, f := range a.frontends {
-		if f.Name() == name {
-			return f
-		}
-	}
-	return nil
+	return byName(a.frontends, name)
 }
 
 func (a *attic) takePool(p *lb.Pool) {

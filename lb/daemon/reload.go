@@ -40,7 +40,10 @@ func (d *Daemon) Reload(ctx context.Context, dryRun bool) ([]config.Change, erro
 	defer cancel()
 	defer context.AfterFunc(d.life, cancel)()
 	if dryRun {
-		changes, _, err := d.plan(ctx)
+		changes, p, err := d.plan(ctx)
+		if err == nil {
+			err = d.inFile(p.checkPools())
+		}
 		return changes, err
 	}
 	defer d.reloading()()
@@ -86,20 +89,22 @@ func (d *Daemon) plan(ctx context.Context) ([]config.Change, *plan, error) {
 	changes := config.Diff(now, c)
 	c.Relay, c.Log.Format, c.Log.File = now.Relay, now.Log.Format, now.Log.File
 	p, err := prepare(ctx, c)
+	return changes, p, d.inFile(err)
+}
+
+// inFile says which file an error is about that does not say so itself.
+func (d *Daemon) inFile(err error) error {
 	if err == nil {
-		err = p.checkPools()
+		return nil
 	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", d.file, err)
-	}
-	return changes, p, nil
+	return fmt.Errorf("%s: %w", d.file, err)
 }
 
 func (d *Daemon) carryOut(ctx context.Context, p *plan) error {
 	was := d.now.config.Log.Level
 	s, err := d.stage(ctx, p)
 	if err != nil {
-		return fmt.Errorf("%s: %w", d.file, err)
+		return d.inFile(err)
 	}
 	s.commit()
 	if level := p.config.Log.Level; level != was && d.levelSet { // otherwise an order holds

@@ -24,7 +24,6 @@ type stage struct {
 	pools    map[string]*lb.Pool       // all of the plan
 	fresh    []*lb.Pool                // that are new
 	changes  map[string]*lb.PoolChange // of those that are not
-	sources  []*source                 // all of the plan, those that go on as they are
 	begun    []*source                 // that are new
 	ended    []*source
 	bindings map[*frontendPlan][]*binding
@@ -126,7 +125,7 @@ func (c *clientPlan) same(other *clientPlan) bool {
 	return c != nil && other != nil && reflect.DeepEqual(c.options, other.options)
 }
 
-// findSources finds out which sources go on, and asks the new ones. Those that end tell their pools nothing more, unless the
+// findSources puts those sources into the plan that go on as they are, and asks the new ones. Those that end tell their pools nothing more, unless the
 // plan is given up.
 func (s *stage) findSources(ctx context.Context) {
 	for i, src := range s.plan.sources {
@@ -136,9 +135,8 @@ func (s *stage) findSources(ctx context.Context) {
 			s.begun = append(s.begun, src)
 		}
 	}
-	s.sources = s.plan.sources
 	for _, src := range s.was.sources {
-		if !slices.Contains(s.sources, src) {
+		if !slices.Contains(s.plan.sources, src) {
 			src.hold()
 			s.ended = append(s.ended, src)
 		}
@@ -201,7 +199,7 @@ func (s *stage) unchanged(p *poolPlan) bool {
 // others are the sources of a pool, with what those have found that are new.
 func (s *stage) others(pool string) map[string][]lb.BackendOptions {
 	out := map[string][]lb.BackendOptions{}
-	for _, src := range s.sources {
+	for _, src := range s.plan.sources {
 		if src.pool != pool {
 			continue
 		}
@@ -218,7 +216,7 @@ func (s *stage) others(pool string) map[string][]lb.BackendOptions {
 // commit carries the plan out. Pools come first, so that no session finds one that is not ready.
 func (s *stage) commit() {
 	d := s.d
-	next := &state{config: s.plan.config, plans: map[string]*poolPlan{}, sources: s.sources, admin: s.admin.next}
+	next := &state{config: s.plan.config, plans: map[string]*poolPlan{}, sources: s.plan.sources, admin: s.admin.next}
 	s.commitTLS()
 	for _, plan := range s.plan.pools {
 		if c := s.changes[plan.Name]; c != nil {

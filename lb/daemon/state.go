@@ -37,18 +37,18 @@ func (s *state) living() []*lb.Frontend {
 
 // entry finds a frontend by name; nil: there is none.
 func (s *state) entry(name string) *entry {
-	i := slices.IndexFunc(s.entries, func(e *entry) bool { return e.Name() == name })
-	if i < 0 {
-		return nil
-	}
-	return s.entries[i]
+	return byName(s.entries, name)
 }
 
 // pool finds a pool by name; nil: there is none.
 func (s *state) pool(name string) *lb.Pool {
-	i := slices.IndexFunc(s.pools, func(p *lb.Pool) bool { return p.Name() == name })
-	if i < 0 {
-		return nil
+	return byName(s.pools, name)
+}
+
+// byName finds what has a name in a list; the zero value: nothing has.
+func byName[T interface{ Name() string }](list []T, name string) (found T) {
+	if i := slices.IndexFunc(list, func(x T) bool { return x.Name() == name }); i >= 0 {
+		return list[i]
 	}
-	return s.pools[i]
+	return found
 }

@@ -1,5 +1,6 @@
 // Package selfsigned makes certificates without an authority that anybody else knows: for demonstrations,
-// laboratories and tests. Keys are ECDSA P-256 and exist in memory only.
+// laboratories and tests. Keys are ECDSA P-256, and in memory
+// unless they are asked for as files.
 package selfsigned
 
 import (
@@ -14,6 +15,9 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -32,6 +36,20 @@ func Make(hosts []string, validFor time.Duration) (certPEM, keyPEM []byte, err e
 		return nil, nil, err
 	}
 	return encode(template, template, key, key)
+}
+
+// WriteFiles is Make into a folder: cert.pem, key.pem, and bundle.pem with both, which HAProxy wants.
+func WriteFiles(folder string, hosts []string, validFor time.Duration) (certPEM []byte, err error) {
+	certPEM, keyPEM, err := Make(hosts, validFor)
+	if err != nil {
+		return nil, fmt.Errorf("make a certificate: %w", err)
+	}
+	for name, text := range map[string][]byte{"cert.pem": certPEM, "key.pem": keyPEM, "bundle.pem": slices.Concat(certPEM, keyPEM)} {
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+			return nil, fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return certPEM, nil
 }
 
 // Authority signs certificates.
