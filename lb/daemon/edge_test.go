@@ -34,7 +34,7 @@ const patience = 20 * time.Second
 
 // edge is a running daemon with its log.
 type edge struct {
-	t     *testing.T
+	t     testing.TB
 	d     *Daemon
 	logs  *observer.ObservedLogs
 	stop  context.CancelFunc
@@ -46,7 +46,7 @@ type edge struct {
 
 // startEdge runs a configuration until the test ends. CERT and KEY in it name a certificate for localhost and
 // *.example.org.
-func startEdge(t *testing.T, yaml string) *edge {
+func startEdge(t testing.TB, yaml string) *edge {
 	t.Helper()
 	e := &edge{t: t, done: make(chan error, 1), roots: x509.NewCertPool()}
 	certFile, keyFile, pem := writeCertificate(t, "localhost", "127.0.0.1", "::1", "*.example.org")
@@ -88,7 +88,7 @@ func (e *edge) rewrite(yaml string) {
 }
 
 // writeCertificate makes a self-signed certificate in files.
-func writeCertificate(t *testing.T, hosts ...string) (certFile, keyFile string, certPEM []byte) {
+func writeCertificate(t testing.TB, hosts ...string) (certFile, keyFile string, certPEM []byte) {
 	t.Helper()
 	certPEM, keyPEM, err := selfsigned.Make(hosts, time.Hour)
 	if err != nil {
@@ -174,11 +174,11 @@ func (e *edge) wantCause(n int, c termination.Cause) map[string]any {
 // peer is one end of a connection in a test, with a reader over it; every failure ends the test.
 type peer struct {
 	net.Conn
-	t *testing.T
+	t testing.TB
 	r *bufio.Reader
 }
 
-func newPeer(t *testing.T, c net.Conn) *peer {
+func newPeer(t testing.TB, c net.Conn) *peer {
 	t.Helper()
 	t.Cleanup(func() { _ = c.Close() })
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
