@@ -43,13 +43,38 @@ func (a alert) reason() Reason {
 	return ReasonProtocolError
 }
 
-// alertAtEnd returns the alert that ends b if its last record is one in the clear, else noAlert.
-func alertAtEnd(b []byte) alert {
-	const size, contentType = 7, 21 // type, version (2), length (2) = 2, level, description: RFC 8446, section 5.1
-	if len(b) < size {
+// clearAlertSize is that of the record of an alert in the clear: type, version (2), length (2) = 2, level, description (RFC 8446,
+// section 5.1).
+const clearAlertSize = record.HeaderSize + 2
+
+// heard is how a record begins, with one byte more than an alert in the clear has.
+type heard struct {
+	text [clearAlertSize + 1]byte
+	size uint8
+}
+
+func (h *heard) note(p []byte, first bool) {
+	if first {
+		h.size = 0
+	}
+	h.size += uint8(copy(h.text[h.size:], p)) //nolint:gosec // Bounded by text.
+}
+
+// alert is what the record was, if it was an alert in the clear.
+func (h *heard) alert() alert {
+	if h.size != clearAlertSize {
 		return noAlert
 	}
-	r := b[len(b)-size:]
+	return alertAtEnd(h.text[:h.size])
+}
+
+// alertAtEnd returns the alert that ends b if its last record is one in the clear, else noAlert.
+func alertAtEnd(b []byte) alert {
+	const contentType = 21
+	if len(b) < clearAlertSize {
+		return noAlert
+	}
+	r := b[len(b)-clearAlertSize:]
 	if r[0] != contentType || r[1] != 3 || r[3] != 0 || r[4] != 2 || r[5] < 1 || r[5] > 2 {
 		return noAlert
 	}

@@ -1,7 +1,6 @@
 package tlsterm
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -47,11 +46,11 @@ var longAgo = time.Unix(1, 0)
 // drip of bytes can move it; an earlier end of ctx takes its place.
 func (c *Conn) handshake(ctx context.Context, w *wire, on *tls.Conn) error {
 	if err := ctx.Err(); err != nil {
-		return explain(err, nil, noAlert)
+		return &HandshakeError{reasonOf(err, noAlert), err}
 	}
 	deadline, _ := ctx.Deadline() // zero clears what was set before
 	if err := c.raw.SetDeadline(deadline); err != nil {
-		return explain(err, nil, noAlert)
+		return &HandshakeError{reasonOf(err, noAlert), err}
 	}
 	stop := context.AfterFunc(ctx, c.interrupt)
 	// Not with ctx: crypto/tls would close the connection, which is still the caller's.
@@ -63,7 +62,7 @@ func (c *Conn) handshake(ctx context.Context, w *wire, on *tls.Conn) error {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return explain(err, bytes.Clone(w.first[:w.firstLen]), w.sent)
+		return explain(err, w)
 	}
 	c.state = stateOf(on)
 	return nil
@@ -72,7 +71,7 @@ func (c *Conn) handshake(ctx context.Context, w *wire, on *tls.Conn) error {
 // unbound ends the handshake's deadline.
 func (c *Conn) unbound() error {
 	if err := c.raw.SetDeadline(time.Time{}); err != nil {
-		return explain(err, nil, noAlert)
+		return &HandshakeError{reasonOf(err, noAlert), err}
 	}
 	return nil
 }

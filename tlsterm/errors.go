@@ -1,6 +1,7 @@
 package tlsterm
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -104,13 +105,20 @@ func beginsLikeAny(first []byte, beginnings []string) bool {
 // under TLS 1.3, its alert leaves encrypted, so there is nothing else to tell it by; a test holds the text in place.
 const noClientCertificate = "tls: client didn't provide a certificate"
 
-// explain turns what the handshake returned into a HandshakeError. sent is the alert that was seen leaving in the
-// clear, or noAlert.
-func explain(err error, first []byte, sent alert) *HandshakeError {
+// explain turns what the handshake on w returned into a HandshakeError.
+func explain(err error, w *wire) *HandshakeError {
 	if header, ok := errors.AsType[tls.RecordHeaderError](err); ok && header.Conn != nil {
-		return &HandshakeError{ReasonNotTLS, newNotTLSError(first)}
+		return &HandshakeError{ReasonNotTLS, newNotTLSError(bytes.Clone(w.first[:w.firstLen]))}
 	}
-	return &HandshakeError{reasonOf(err, sent), err}
+	// Clients of OpenSSL that refuse our certificate say so before they have begun to seal what they send. crypto/tls, which
+	// expects that of them, can only say that it was no sealed record, and answers so. Anybody on the way could have
+	// put such a record there: it ends the handshake in any case, and names the likely reason.
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == opLocalAlert {
+		if a := w.heard.alert(); a != noAlert {
+			err = &net.OpError{Op: opRemoteAlert, Err: tls.AlertError(a)} //nolint:gosec // It was a byte.
+		}
+	}
+	return &HandshakeError{reasonOf(err, w.sent), err}
 }
 
 func reasonOf(err error, sent alert) Reason {

@@ -84,6 +84,22 @@ func openssl(t *testing.T, l *lab, options ...string) (*sClient, net.Conn) {
 	return s, raw
 }
 
+// TestOpenSSLRefusesTheCertificate: whichever way its alert comes, it is told as what it is.
+func TestOpenSSLRefusesTheCertificate(t *testing.T) {
+	for _, version := range []string{"-tls1_3", "-tls1_2"} {
+		t.Run(version, func(t *testing.T) {
+			l := newLab(t)
+			stranger := newLab(t)
+			client, raw := openssl(t, l, version, "-CAfile", stranger.caFile())
+			_, err := l.terminator(nil).Handshake(patient(t), raw, nil)
+			wantReason(t, err, "alert:unknown_ca")
+			if err := client.cmd.Wait(); err == nil {
+				t.Errorf("s_client trusts everybody:\n%s", client.out.String())
+			}
+		})
+	}
+}
+
 func TestOpenSSL(t *testing.T) {
 	for _, tc := range []struct {
 		name    string

@@ -32,6 +32,7 @@ type wire struct {
 	whole       bool  // behind the handshake: records are counted, up to a bound
 	draining    bool  // crypto/tls gets nothing
 	sent        alert // the last alert in the clear that we sent while handshaking
+	heard       heard // the beginning of the last record that crypto/tls got while handshaking
 
 	writeErr error       // the first failed write; nothing may follow what could be half a record
 	ended    atomic.Bool // raw has given io.EOF to crypto/tls
@@ -91,6 +92,9 @@ func (w *wire) counts() bool { return w.whole && !w.seen.peerLost }
 func (w *wire) note(p []byte, first bool) {
 	if w.firstLen < firstBytes {
 		w.firstLen += uint8(copy(w.first[w.firstLen:], p))
+	}
+	if w.handshaking {
+		w.heard.note(p, first)
 	}
 	if w.seen != nil && !w.seen.peerLost {
 		w.seen.notePeer(p, first)
