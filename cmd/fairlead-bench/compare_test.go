@@ -13,7 +13,7 @@ import (
 func TestCompare(t *testing.T) {
 	t.Setenv(asProgram, "1") // for the backends that compare starts
 	folder := t.TempDir()
-	file, page := filepath.Join(folder, "out.json"), filepath.Join(folder, "out.html")
+	file, page, tables := filepath.Join(folder, "out.json"), filepath.Join(folder, "out.html"), filepath.Join(folder, "out.md")
 	var out, said bytes.Buffer
 	status := execute([]string{
 		"compare", "--edges", "direct", "--scenario", "echo", "--rounds", "2", "--connections", "8", "--rate", "50", "--duration", "300ms", "--warmup", "0s",
@@ -26,8 +26,11 @@ func TestCompare(t *testing.T) {
 		t.Errorf("the page: %v", err)
 	}
 	var again bytes.Buffer
-	if status := execute([]string{"report", file}, &again, io.Discard); status != statusOK || again.String() != out.String() {
+	if status := execute([]string{"report", file, "--markdown", tables}, &again, io.Discard); status != statusOK || again.String() != out.String() {
 		t.Errorf("status %d; the report is another when it was read:\n%s\n%s", status, again.String(), out.String())
+	}
+	if text, err := os.ReadFile(tables); err != nil || !bytes.Contains(text, []byte("\n| direct |")) {
+		t.Errorf("the tables: %v\n%s", err, text)
 	}
 }
 

@@ -16,11 +16,12 @@ import (
 var errForm = errors.New("is not a report of `fairlead-bench compare --json`, or of another version")
 
 // outputs are where a report goes.
-type outputs struct{ json, html string }
+type outputs struct{ json, html, markdown string }
 
 func (o *outputs) add(flags *pflag.FlagSet) {
 	flags.StringVar(&o.json, "json", "", "`FILE` to write everything to as JSON; - is the standard output, instead of the text")
 	flags.StringVar(&o.html, "html", "", "`FILE` to write a page with charts to, which needs nothing else")
+	flags.StringVar(&o.markdown, "markdown", "", "`FILE` to write the tables to, for a document")
 }
 
 // write puts the report where it was asked for.
@@ -30,10 +31,11 @@ func (o outputs) write(stdout io.Writer, r compare.Report) error {
 			return fmt.Errorf("write the report: %w", err)
 		}
 	}
-	if o.html != "" {
-		if err := o.page(r); err != nil {
-			return fmt.Errorf("write the report as a page: %w", err)
-		}
+	if err := writeFile(o.html, r.WritePage); err != nil {
+		return fmt.Errorf("write the report as a page: %w", err)
+	}
+	if err := writeFile(o.markdown, r.WriteMarkdown); err != nil {
+		return fmt.Errorf("write the report as Markdown: %w", err)
 	}
 	if o.json == "" {
 		return nil
@@ -54,19 +56,23 @@ func (o outputs) write(stdout io.Writer, r compare.Report) error {
 	return nil
 }
 
-func (o outputs) page(r compare.Report) error {
-	file, err := os.Create(o.html)
+// writeFile has something written to the file of a name, if there is one.
+func writeFile(name string, write func(io.Writer) error) error {
+	if name == "" {
+		return nil
+	}
+	file, err := os.Create(name)
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.WritePage(file), file.Close())
+	return errors.Join(write(file), file.Close())
 }
 
 func newReport() *cobra.Command {
 	var o outputs
 	cmd := &cobra.Command{
 		Use:   "report FILE",
-		Short: "Show what compare has written as JSON: as text, or as a page with charts (--html)",
+		Short: "Show what compare has written as JSON: as text, as a page with charts (--html), or as tables for a document (--markdown)",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := readReport(args[0])
