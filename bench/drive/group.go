@@ -25,6 +25,7 @@ type group struct {
 
 	offered atomic.Int64 // messages, or connections, that were due in the measured time
 	done    atomic.Int64 // of those, the ones that came back; of a room every delivery
+	came    atomic.Int64 // answers that came in the measured time, whenever they were due
 	sent    atomic.Int64 // all that were put to a tunnel
 	unsent  atomic.Int64 // all that found none
 	bytes   atomic.Int64 // of downloads and uploads, in the measured time
@@ -57,6 +58,9 @@ func (g *group) record(shard uint32, due time.Duration) {
 	for worst := g.worst.Load(); int64(delay) > worst && !g.worst.CompareAndSwap(worst, int64(delay)); worst = g.worst.Load() {
 	}
 	g.run.ticks.Add(1)
+	if g.run.measured(now) {
+		g.came.Add(1)
+	}
 	if !g.run.measured(due) {
 		return
 	}

@@ -59,6 +59,9 @@ type GroupResult struct {
 	Offered  int `json:"offered"`
 	Answered int `json:"answered"`
 	Unsent   int `json:"unsent"`
+	// Came is how many answers came in the measured time, whenever they were due: what processor time of that time was used for. It is
+	// far below Answered where the target did not keep up and the rest came later.
+	Came int `json:"came"`
 	// Rate is Answered a second; Throughput is in bytes a second.
 	Rate       float64      `json:"rate"`
 	Throughput float64      `json:"throughput,omitempty"`
@@ -79,7 +82,7 @@ func (r *run) result(o Order, m *meter, partial bool) Result {
 	for _, g := range r.groups {
 		part := GroupResult{
 			Name: g.does.Name, Does: g.does.Does, Loop: g.loop(), Open: g.atEnd, Offered: int(g.offered.Load()), Answered: int(g.done.Load()),
-			Unsent: int(g.unsent.Load()), Latency: g.latencies().Summary(), Storm: g.storm.result(),
+			Came: int(g.came.Load()), Unsent: int(g.unsent.Load()), Latency: g.latencies().Summary(), Storm: g.storm.result(),
 		}
 		if s := result.Measured; s > 0 {
 			part.Rate, part.Throughput = float64(part.Answered)/s, float64(g.bytes.Load())/s

@@ -32,6 +32,7 @@ type Aim struct {
 
 var (
 	errURL = errors.New("the target must be ws://HOST[:PORT][/PREFIX] or wss://HOST[:PORT][/PREFIX]")
+	errOff = errors.New("this scenario is without TLS (tls.off): the target must be a ws:// one")
 	errCA  = errors.New("no certificate in PEM form")
 )
 
@@ -51,6 +52,9 @@ func (a Aim) take(ctx context.Context, s scenario.Scenario) (aimed, error) {
 	u, err := url.Parse(a.URL)
 	if err != nil || u.Hostname() == "" || u.Scheme != "ws" && u.Scheme != "wss" || u.RawQuery != "" || u.User != nil {
 		return aimed{}, fmt.Errorf("%w, and is %q", errURL, a.URL)
+	}
+	if s.TLS.Off && u.Scheme == "wss" {
+		return aimed{}, fmt.Errorf("%w, and is %q", errOff, a.URL)
 	}
 	port := u.Port()
 	if port == "" {

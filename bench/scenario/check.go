@@ -81,6 +81,7 @@ func (s Scenario) Check() error {
 	c.demand(s.Opening.Rate >= 0 && s.Opening.AtOnce > 0, "opening: rate and at_once must not be negative")
 	c.demand(s.TLS.Version == "" || slices.Contains(Versions, s.TLS.Version), "tls.version: must be one of %s", strings.Join(Versions, ", "))
 	c.demand(s.TLS.Curve == "" || slices.Contains(Curves, s.TLS.Curve), "tls.curve: must be one of %s", strings.Join(Curves, ", "))
+	c.demand(!s.TLS.Off || s.TLS == TLS{Off: true}, "tls.off: without TLS there is no version, curve or resume")
 	c.demand(s.Identity.Count >= 0 && s.Identity.Count <= mostClients, "identity.count: must be between 0 and %d", mostClients)
 	for key, text := range map[string]string{"cookie": s.Identity.Cookie, "header": s.Identity.Header, "query": s.Identity.Query} {
 		name, _, found := strings.Cut(text, "=")

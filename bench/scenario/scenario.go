@@ -21,7 +21,7 @@ type Scenario struct {
 	Timeout Span `yaml:"timeout" json:"timeout"`
 	// Opening is how the tunnels are opened that are to be open when the warm-up begins.
 	Opening Opening `yaml:"opening" json:"opening"`
-	// TLS is what a wss target is offered.
+	// TLS is what a wss target is offered, or that there is none.
 	TLS TLS `yaml:"tls" json:"tls"`
 	// Identity is how clients say who they are.
 	Identity Identity `yaml:"identity" json:"identity"`
@@ -41,6 +41,8 @@ type Opening struct {
 
 // TLS describes a client's offer.
 type TLS struct {
+	// Off says that it is without TLS: the target must be a ws one, and what else is said of TLS would have no meaning.
+	Off bool `yaml:"off" json:"off,omitempty"`
 	// Version is "1.2" or "1.3", and what the handshake must end with; empty: either.
 	Version string `yaml:"version" json:"version,omitempty"`
 	// Resume offers the ticket that the identity got last. Without it tickets are taken, as browsers do, and not used.

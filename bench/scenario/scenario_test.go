@@ -76,6 +76,7 @@ func TestMistakes(t *testing.T) {
 		{name: "same names", text: good + "groups: [{does: idle, connections: 2}, {does: idle, connections: 2}]", want: []string{"another of that name"}},
 		{name: "identity", text: good + "identity: {cookie: sid}\ngroups: [{does: idle, connections: 2}]", want: []string{"identity.cookie: must be NAME=VALUE"}},
 		{name: "never", text: good + "during: {command: x, every: 2s}\ngroups: [{does: idle, connections: 2}]", want: []string{"would never run"}},
+		{name: "TLS that is off", text: good + "tls: {off: true, version: \"1.3\"}\ngroups: [{does: idle, connections: 2}]", want: []string{"tls.off: without TLS there is no version"}},
 		{name: "TLS", text: good + "tls: {version: \"1.1\", curve: P-521}\ngroups: [{does: idle, connections: 2}]", want: []string{"tls.version", "tls.curve"}},
 	}
 	for _, tt := range tests {
