@@ -44,10 +44,10 @@ RACE_BINARY  := $(CURDIR)/bin/race/fairlead
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build dist dist-check demo docs test race fuzz chaos pictures bench bench-edge bench-compare profile fmt vet lint check need-go need-tests
+.PHONY: help build dist dist-check demo docs test race fuzz chaos pictures bench bench-edge bench-compare bench-goals profile fmt vet lint check need-go need-tests
 
 help: ## list what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: need-go ## build bin/fairlead and bin/fairlead-bench
 	CGO_ENABLED=0 $(BUILD) -o bin/fairlead ./cmd/fairlead
@@ -99,8 +99,11 @@ docs: need-go ## write docs/configuration.md, fairlead.schema.json and openapi.j
 	$(GO) test ./config -run '^(TestSchemaIsPublished|TestReferenceIsPublished)$$' -update
 	$(GO) test ./lb/admin -run '^TestDescription$$' -update
 
-bench-compare: build ## what clients of several edges see, and what each costs: bin/compare.html, .json (under 20 minutes; COMPAREFLAGS='--scenario echo')
+bench-compare: build ## what clients of several edges see, and what each costs: bin/compare.html, .json (under 20 minutes; COMPAREFLAGS='--scenario echo'); an error in the end if any edge failed
 	bin/fairlead-bench compare --fairlead $(PLAIN_BINARY) --json bin/compare.json --html bin/compare.html $(COMPAREFLAGS)
+
+bench-goals: build ## whether fairlead reaches its goals, beside haproxy and nginx: bin/goals.html, .json (15 minutes; COMPAREFLAGS too); an error only if any edge failed
+	bin/fairlead-bench compare --goals fairlead --fairlead $(PLAIN_BINARY) --json bin/goals.json --html bin/goals.html $(COMPAREFLAGS)
 
 profile: build ## CPU and heap profiles of fairlead under SCENARIO (echo), in bin/profile
 	rm -rf bin/profile && mkdir -p bin/profile

@@ -29,8 +29,12 @@ type Plan struct {
 	Scenarios []scenario.Scenario
 	// Rounds is how often each edge is put under each scenario; each round begins with another edge.
 	Rounds int
-	// Plain has clients speak ws instead of wss.
+	// Plain has clients speak ws instead of wss, in all scenarios and not in those alone that say so.
 	Plain bool
+	// Only are the edges that are enough for a scenario, by its name; all edges are put under what is not in it.
+	Only map[string][]string
+	// Goals are what figures are judged by; nil: there are none.
+	Goals *Goals
 	// Backend is the command of a backend. It takes the flags --listen, --name, --cert and --key of `fairlead-bench backend`, and writes a
 	// line when it listens.
 	Backend []string
@@ -45,8 +49,12 @@ type Plan struct {
 // Takes says whether there is such a trial. Who cannot reload is not asked to. Memory varies little and takes long to settle, so a scenario
 // of nothing but idle tunnels is for the first round only.
 func (p Plan) Takes(e Edge, s scenario.Scenario, round int) bool {
-	return (s.Name != Reload || e.Reload != "") && (round == 0 || !Rests(s))
+	only, some := p.Only[s.Name]
+	return (s.Name != Reload || e.Reload != "") && (round == 0 || !Rests(s)) && (!some || slices.Contains(only, e.Name))
 }
+
+// plain says that a scenario is without TLS.
+func (p Plan) plain(s scenario.Scenario) bool { return p.Plain || s.TLS.Off }
 
 // Trials is how many there are, and about how long they take.
 func (p Plan) Trials() (n int, all time.Duration) {
@@ -65,8 +73,12 @@ func (p Plan) Trials() (n int, all time.Duration) {
 
 // About is how long a trial takes: starting, opening and stopping beside what the scenario says.
 func About(s scenario.Scenario) time.Duration {
-	const around = 1500 * time.Millisecond
-	return time.Duration(s.Warmup+s.Duration) + around
+	const around, each = 1500 * time.Millisecond, time.Millisecond
+	all := time.Duration(s.Warmup+s.Duration) + around + time.Duration(s.Seats())*each
+	if Rests(s) {
+		all += warmFor + time.Duration(s.Warmup)
+	}
+	return all
 }
 
 // Rests says that a scenario has nothing but idle tunnels.
@@ -83,7 +95,7 @@ const (
 )
 
 // ReportForm is the number of the form of Report; a change that readers of the old one would trip over makes it another.
-const ReportForm = 1
+const ReportForm = 2
 
 // Report is what came of a plan.
 type Report struct {
@@ -103,7 +115,22 @@ type Report struct {
 	Missing   []Missing           `json:"missing,omitempty"`
 	Scenarios []scenario.Scenario `json:"scenarios"`
 	Figures   []Figure            `json:"figures"`
+	Goals     []Reached           `json:"goals,omitempty"`
 	Trials    []Trial             `json:"trials"`
+}
+
+// Schemes is what clients spoke.
+func (r *Report) Schemes() string {
+	off := slices.ContainsFunc(r.Scenarios, func(s scenario.Scenario) bool { return s.TLS.Off })
+	on := slices.ContainsFunc(r.Scenarios, func(s scenario.Scenario) bool { return !s.TLS.Off })
+	switch {
+	case r.Plain || !on:
+		return "ws"
+	case off:
+		return "wss and ws"
+	default:
+		return "wss"
+	}
 }
 
 // EdgeReport is what is known of an edge.
@@ -140,7 +167,10 @@ type Trial struct {
 	Error string  `json:"error,omitempty"`
 }
 
+// Failed says that something happened that must not.
+func (t Trial) Failed() bool { return t.Error != "" || t.Result != nil && t.Result.Failed > 0 }
+
 // Good says that nothing happened that must not, and that it was not interrupted.
 func (t Trial) Good() bool {
-	return t.Error == "" && t.Result != nil && t.Result.Failed == 0 && !t.Result.Partial
+	return !t.Failed() && t.Result != nil && !t.Result.Partial
 }

@@ -123,7 +123,7 @@ func (e Edge) Fill(s Settings) (string, error) {
 // Example is the configuration of e for a scenario, with addresses that stand for those of a run.
 func (e Edge) Example(s scenario.Scenario, plain bool) (string, error) {
 	c := settingsFor(s)
-	c.Listen, c.Folder, c.Descriptors, c.TLS = "127.0.0.1:8443", "/tmp/fairlead-bench", 1<<20, !plain
+	c.Listen, c.Folder, c.Descriptors, c.TLS = "127.0.0.1:8443", "/tmp/fairlead-bench", 1<<20, !plain && !s.TLS.Off
 	for i := range backendsFor(s, e) {
 		c.Backends = append(c.Backends, Backend{Name: backendName(i), Address: "127.0.0.1:" + strconv.Itoa(9000+i)})
 	}

@@ -22,7 +22,7 @@ func TestExamples(t *testing.T) {
 					t.Error(err)
 					continue
 				}
-				if strings.Contains(text, "cert.pem") == plain && e.Name != haproxyName {
+				if strings.Contains(text, "cert.pem") == (plain || s.TLS.Off) && e.Name != haproxyName {
 					t.Errorf("%s, %s, plain %v: a certificate, or none\n%s", e.Name, name, plain, text)
 				}
 				if got := strings.Count(text, "127.0.0.1"); got < 2 {

@@ -59,18 +59,23 @@ type Figure struct {
 	Edge     string `json:"edge"`
 	Metric   Metric `json:"metric"`
 	Spread
+	// Unsure says that in some of these rounds the generator was saturated: it is also the generator's figure.
+	Unsure bool `json:"unsure,omitempty"`
 	// ToPeer is the ratio to the best peer of the same round, ToDirect that to no edge at all; nil: there is none.
 	ToPeer   *Spread `json:"to_best_peer,omitempty"`
 	ToDirect *Spread `json:"to_direct,omitempty"`
 }
 
-// Complete counts failures and works the figures out, from the trials.
+// Complete counts failures, works the figures out and judges the goals, from the trials.
 func (r *Report) Complete() {
 	r.Failed, r.Figures = 0, nil
 	for _, t := range r.Trials {
-		if t.Error != "" || t.Result != nil && t.Result.Failed > 0 {
+		if t.Failed() {
 			r.Failed++
 		}
+	}
+	for i := range r.Goals {
+		r.Goals[i] = r.reach(r.Goals[i].Goal)
 	}
 	for _, s := range r.Scenarios {
 		for _, m := range Metrics {
@@ -95,13 +100,15 @@ func (r *Report) Figure(under string, m Metric, edge string) (Figure, bool) {
 
 func (r *Report) figure(under string, m Metric, edge string) (Figure, bool) {
 	var values, toPeer, toDirect []float64
+	unsure := false
 	for round := range r.Rounds {
 		v, ok := r.value(under, m, edge, round)
 		if !ok {
 			continue
 		}
 		values = append(values, v)
-		if best := r.bestPeer(under, m, round); best > 0 {
+		unsure = unsure || r.saturated(under, edge, round)
+		if _, best := r.bestPeer(under, m, round, ""); best > 0 {
 			toPeer = append(toPeer, v/best)
 		}
 		if direct, ok := r.value(under, m, Direct, round); ok && direct > 0 && edge != Direct {
@@ -111,26 +118,32 @@ func (r *Report) figure(under string, m Metric, edge string) (Figure, bool) {
 	if len(values) == 0 {
 		return Figure{}, false
 	}
-	f := Figure{Scenario: under, Edge: edge, Metric: m, Spread: spread(values)}
+	f := Figure{Scenario: under, Edge: edge, Metric: m, Spread: spread(values), Unsure: unsure}
 	if m.ratios() {
 		f.ToPeer, f.ToDirect = spreadOrNil(toPeer), spreadOrNil(toDirect)
 	}
 	return f, true
 }
 
-// bestPeer is 0 if there is none.
-func (r *Report) bestPeer(under string, m Metric, round int) float64 {
-	best := 0.0
+// bestPeer is the best one in a round, but for the edge but, and its value; none and 0 if there is none.
+func (r *Report) bestPeer(under string, m Metric, round int, but string) (name string, best float64) {
 	for _, e := range r.Edges {
-		if !e.Peer {
+		if !e.Peer || e.Name == but {
 			continue
 		}
 		v, ok := r.value(under, m, e.Name, round)
 		if ok && !r.failed(under, e.Name, round) && (best == 0 || m.More() == (v > best)) {
-			best = v
+			name, best = e.Name, v
 		}
 	}
-	return best
+	return name, best
+}
+
+// saturated says that the generator was, in a trial.
+func (r *Report) saturated(under, edge string, round int) bool {
+	return slices.ContainsFunc(r.Trials, func(t Trial) bool {
+		return t.Scenario == under && t.Edge == edge && t.Round == round && t.Result != nil && len(t.Result.Generator.Saturated) > 0
+	})
 }
 
 // failed says that something happened that must not: no ratio is to such a trial.
@@ -188,7 +201,7 @@ func (t Trial) Value(m Metric) (float64, bool) {
 	return 0, false
 }
 
-// cpu is in microseconds for each answer, or each MiB. A reload has processes come and go, whose time is not known afterwards.
+// cpu is in microseconds for each answer that came while processor time was counted, or each MiB. A reload has processes come and go, whose time is not known afterwards.
 func (t Trial) cpu(all bool) (float64, bool) {
 	sum, found := 0.0, false
 	for _, p := range t.Result.Processes {
@@ -200,11 +213,10 @@ func (t Trial) cpu(all bool) (float64, bool) {
 			found = true
 		}
 	}
-	ops := rate(*t.Result)
+	ops := float64(came(*t.Result))
 	if moves(*t.Result) {
-		ops = throughput(*t.Result)
+		ops = throughput(*t.Result) * t.Result.Measured
 	}
-	ops *= t.Result.Measured
 	return sum / ops, found && ops > 0 && t.Scenario != Reload && t.Scenario != Storm
 }
 
@@ -239,6 +251,14 @@ func rate(r drive.Result) float64 {
 	sum := 0.0
 	for _, g := range r.Groups {
 		sum += g.Rate
+	}
+	return sum
+}
+
+func came(r drive.Result) int {
+	sum := 0
+	for _, g := range r.Groups {
+		sum += g.Came
 	}
 	return sum
 }

@@ -18,7 +18,7 @@ func trial(edge string, round int, p99, cpu float64) Trial {
 		{Percent: 0, Milliseconds: p99 / 4}, {Percent: 50, Milliseconds: p99 / 2}, {Percent: 99, Milliseconds: p99}, {Percent: 99.9, Milliseconds: p99 * 2}, {Percent: 100, Milliseconds: p99 * 3},
 	}}
 	return Trial{Scenario: "echo", Edge: edge, Round: round, Kernel: 100, Result: &drive.Result{
-		Measured: 10, Groups: []drive.GroupResult{{Name: "echo", Does: scenario.Echo, Rate: 100, Open: 1000, Answered: 1000, Latency: latency}},
+		Measured: 10, Groups: []drive.GroupResult{{Name: "echo", Does: scenario.Echo, Rate: 100, Open: 1000, Answered: 1000, Came: 1000, Latency: latency}},
 		Processes: []drive.ProcessResult{{Name: edgeProcess, CPU: cpu, PerTunnel: 5000}, {Name: "b0", CPU: 10}},
 	}}
 }

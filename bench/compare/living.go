@@ -25,6 +25,9 @@ const (
 // outputShown is how much of a failed edge's last output an error shows, in bytes.
 const outputShown = 2000
 
+// lastOutput stands before that in an error.
+const lastOutput = "; its last output:"
+
 var (
 	errNotReady = errors.New("does not answer")
 	errGone     = errors.New("has ended by itself")
@@ -184,5 +187,5 @@ func (v *living) explain(err error) error {
 	if errRead != nil || len(output) == 0 {
 		return fmt.Errorf("%s: %w", v.edge.Name, err)
 	}
-	return fmt.Errorf("%s: %w; its last output:\n%s", v.edge.Name, err, output)
+	return fmt.Errorf("%s: %w%s\n%s", v.edge.Name, err, lastOutput, output)
 }

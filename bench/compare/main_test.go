@@ -51,7 +51,8 @@ func serveBackend(args []string) error {
 	return backend.Settings{Name: *name}.Serve(context.Background(), l)
 }
 
-// serveEdge carries bytes to the first backend that takes them; an edge called wrong changes some of them.
+// serveEdge carries bytes to the first backend that takes them; an edge called wrong changes some of them, one called deaf
+// ends every connection.
 func serveEdge(kind, listen string, backends []string) error {
 	l, err := net.Listen("tcp", listen)
 	if err != nil {
@@ -61,6 +62,10 @@ func serveEdge(kind, listen string, backends []string) error {
 		conn, err := l.Accept()
 		if err != nil {
 			return err
+		}
+		if kind == "deaf" {
+			conn.Close()
+			continue
 		}
 		go carry(conn, backends, kind == "wrong")
 	}

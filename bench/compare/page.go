@@ -21,6 +21,8 @@ type Page struct {
 	Command             string
 	Parts               []Part
 	Legend              []Key
+	// Unsure is what the mark ~ means; empty: no figure has it.
+	Unsure string
 }
 
 // Key says which colour is whose.
@@ -52,6 +54,9 @@ func (r *Report) WritePage(w io.Writer) error {
 	p := Page{
 		Report: r, Began: r.Began.Format(time.RFC1123Z), Took: seconds(r.Took), Memory: fmt.Sprintf("%.1f GiB", float64(r.Machine.Memory)/(1<<30)),
 		Command: strings.Join(r.Program.Command, " "),
+	}
+	if r.Unsure() {
+		p.Unsure = Unsure
 	}
 	for i, e := range r.Edges {
 		p.Legend = append(p.Legend, Key{Name: e.Name, Version: e.Version, Color: r.color(i)})
@@ -87,7 +92,7 @@ func (r *Report) words(scenario string, m Metric, edge string) Cell {
 	if !ok {
 		return Cell{Value: "-"}
 	}
-	c := Cell{Value: m.Format(f.Median)}
+	c := Cell{Value: unsureMark(f.Unsure) + m.Format(f.Median)}
 	if f.N > 1 {
 		c.Spread = m.Format(f.Min) + " to " + m.Format(f.Max)
 	}

@@ -14,6 +14,7 @@ import (
 
 var (
 	errNothing = errors.New("no edge or no scenario to compare")
+	errWarm    = errors.New("connections failed")
 	errStill   = errors.New("nothing broke, so this was no storm")
 )
 
@@ -44,6 +45,11 @@ func Run(ctx context.Context, p Plan) (report Report, err error) {
 		}
 	}
 	report.Partial = ctx.Err() != nil
+	if p.Goals != nil {
+		for _, g := range p.Goals.Goals {
+			report.Goals = append(report.Goals, Reached{Goal: g})
+		}
+	}
 	report.Took = time.Since(report.Began).Seconds()
 	report.Complete()
 	return report, nil
@@ -106,7 +112,7 @@ func (c *comparison) round(ctx context.Context, s scenario.Scenario, round int) 
 func (c *comparison) try(ctx context.Context, e Edge, s scenario.Scenario, t *Trial) (err error) {
 	s = c.adapt(s, e)
 	settings := settingsFor(s)
-	settings.TLS = !c.plan.Plain
+	settings.TLS = !c.plan.plain(s)
 	direct := e.Name == Direct
 	backends, err := c.lab.startBackends(c.plan.Backend, backendsFor(s, e), direct && settings.TLS)
 	defer func() { stopBackends(backends) }()
@@ -143,7 +149,7 @@ func (c *comparison) adapt(s scenario.Scenario, e Edge) scenario.Scenario {
 	for i := range s.Groups {
 		s.Groups[i].Sticky = s.Groups[i].Sticky && (e.Sticky || e.Name == Direct)
 	}
-	if !c.plan.Plain {
+	if !c.plan.plain(s) {
 		// The same work for all: they disagree about what they prefer.
 		if s.TLS.Version == "" {
 			s.TLS.Version = "1.3"
@@ -164,8 +170,13 @@ type load struct {
 
 func (c *comparison) load(ctx context.Context, l load, o *observer, t *Trial) error {
 	order := drive.Order{Scenario: l.scenario, Aim: drive.Aim{URL: "wss://" + l.address, CA: c.lab.file("cert.pem")}, Processes: o.processes, Tell: o.see}
-	if c.plan.Plain {
+	if c.plan.plain(l.scenario) {
 		order.Aim.URL, order.Aim.CA = "ws://"+l.address, ""
+	}
+	if Rests(l.scenario) {
+		if err := warm(ctx, order); err != nil {
+			return err
+		}
 	}
 	if err := o.begin(); err != nil {
 		return err
@@ -189,6 +200,34 @@ func (c *comparison) load(ctx context.Context, l load, o *observer, t *Trial) er
 		return errStill
 	}
 	return nil
+}
+
+// What comes before the memory of an edge is looked at for the first time.
+const (
+	warmFor         = 500 * time.Millisecond
+	warmConnections = 16
+	warmSize        = 128 // bytes
+)
+
+// warm has connections come and go and then leaves the edge alone, as long as it is left alone with the tunnels that follow: its code and
+// its pools are in its memory then, and what is measured is what tunnels take.
+func warm(ctx context.Context, order drive.Order) error {
+	rest := time.Duration(order.Scenario.Warmup)
+	order.Processes, order.Tell = nil, nil
+	order.Scenario.Name, order.Scenario.Warmup, order.Scenario.Duration = "warm-up", 0, scenario.Span(warmFor)
+	order.Scenario.Groups = []scenario.Group{{
+		Name: "warm-up", Does: scenario.Connect, Path: order.Scenario.Groups[0].Path, Connections: warmConnections, Closed: true,
+		Sizes: []scenario.Size{warmSize},
+	}}
+	result, err := drive.Run(ctx, order)
+	if err != nil {
+		return fmt.Errorf("warm up: %w", err)
+	}
+	for kind, f := range result.Failures {
+		return fmt.Errorf("warm up: %w: %d %s, such as: %s", errWarm, f.Count, kind, f.Examples[0])
+	}
+	pause(ctx, rest)
+	return ctx.Err()
 }
 
 // strike kills a backend after a quarter of the measured time, and starts it again. It ends with ctx at the latest.

@@ -170,3 +170,39 @@ func TestNothing(t *testing.T) {
 		t.Error("nothing was compared without an error")
 	}
 }
+
+// TestWarmUp wants connections before the tunnels whose memory is looked at, and a trial of an edge that fails them to fail.
+func TestWarmUp(t *testing.T) {
+	const text = "name: still\nwarmup: 100ms\nduration: 300ms\ngroups: [{does: idle, connections: 2, path: /api}]\n"
+	if r := compareAll(t, t.Context(), plan(t, text, "plain")); len(r.Trials) != 1 || !r.Trials[0].Good() {
+		t.Fatalf("got %v", r.Remarks("still"))
+	}
+	p := plan(t, text, "deaf")
+	if r := compareAll(t, t.Context(), p); r.Failed != 1 || !strings.Contains(r.Trials[0].Error, "warm up") {
+		t.Errorf("got %v", r.Remarks("still"))
+	}
+}
+
+// TestSchemes: a scenario without TLS has none, whatever the others have.
+func TestSchemes(t *testing.T) {
+	on, off := scenario.Scenario{Name: "a"}, scenario.Scenario{Name: "b", TLS: scenario.TLS{Off: true}}
+	tests := []struct {
+		name  string
+		plain bool
+		of    []scenario.Scenario
+		want  string
+	}{
+		{name: "TLS", of: []scenario.Scenario{on}, want: "wss"},
+		{name: "both", of: []scenario.Scenario{on, off}, want: "wss and ws"},
+		{name: "none", of: []scenario.Scenario{off}, want: "ws"},
+		{name: "plain", plain: true, of: []scenario.Scenario{on, off}, want: "ws"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := Report{Scenarios: tt.of, Plain: tt.plain}
+			if got := r.Schemes(); got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}

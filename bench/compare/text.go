@@ -8,6 +8,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"fairlead/bench/scenario"
 )
 
 // titles are what metrics are called, and how many digits they have behind the point.
@@ -36,12 +38,16 @@ func (r *Report) Write(w io.Writer) error {
 		r.table(table, s.Name)
 		r.remarks(table, s.Name)
 	}
+	r.writeGoals(table)
 	fmt.Fprintf(table, "\nEach cell is the median over the rounds (lowest to highest), ×: its ratio to the best peer, in the same round.\n")
+	if r.Unsure() {
+		fmt.Fprintf(table, "~: %s.\n", Unsure)
+	}
 	if r.Partial {
 		fmt.Fprintln(table, "PARTIAL: the comparison was interrupted")
 	}
-	if r.Failed > 0 {
-		fmt.Fprintf(table, "FAILED: in %d of %d trials something happened that must not\n", r.Failed, len(r.Trials))
+	for _, f := range r.Failing() {
+		fmt.Fprintf(table, "FAILED: %s\n", f)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -69,11 +75,11 @@ func seconds(s float64) string {
 }
 
 // Columns are the metrics that some edge has in a scenario.
-func (r *Report) Columns(scenario string) []Metric {
+func (r *Report) Columns(under string) []Metric {
 	var found []Metric
 	for _, m := range Metrics {
 		for _, e := range r.Edges {
-			if _, ok := r.Figure(scenario, m, e.Name); ok {
+			if _, ok := r.Figure(under, m, e.Name); ok {
 				found = append(found, m)
 				break
 			}
@@ -82,40 +88,40 @@ func (r *Report) Columns(scenario string) []Metric {
 	return found
 }
 
-func (r *Report) table(w io.Writer, scenario string) {
-	columns := r.Columns(scenario)
+func (r *Report) table(w io.Writer, under string) {
+	columns := r.Columns(under)
 	_, _ = fmt.Fprint(w, "edge\t")
 	for _, m := range columns {
 		_, _ = fmt.Fprintf(w, "%s\t", m.Title())
 	}
 	_, _ = fmt.Fprintln(w)
 	for _, e := range r.Edges {
-		if !r.tried(scenario, e.Name) {
+		if !r.tried(under, e.Name) {
 			continue
 		}
 		_, _ = fmt.Fprintf(w, "%s\t", e.Name)
 		for _, m := range columns {
-			_, _ = fmt.Fprintf(w, "%s\t", r.cell(scenario, m, e.Name))
+			_, _ = fmt.Fprintf(w, "%s\t", r.cell(under, m, e.Name))
 		}
 		_, _ = fmt.Fprintln(w)
 	}
 }
 
-func (r *Report) tried(scenario, edge string) bool {
+func (r *Report) tried(under, edge string) bool {
 	for _, t := range r.Trials {
-		if t.Scenario == scenario && t.Edge == edge {
+		if t.Scenario == under && t.Edge == edge {
 			return true
 		}
 	}
 	return false
 }
 
-func (r *Report) cell(scenario string, m Metric, edge string) string {
-	f, ok := r.Figure(scenario, m, edge)
+func (r *Report) cell(under string, m Metric, edge string) string {
+	f, ok := r.Figure(under, m, edge)
 	if !ok {
 		return "-"
 	}
-	text := m.Format(f.Median)
+	text := unsureMark(f.Unsure) + m.Format(f.Median)
 	if f.N > 1 {
 		text += fmt.Sprintf(" (%s-%s)", m.Format(f.Min), m.Format(f.Max))
 	}
@@ -125,9 +131,25 @@ func (r *Report) cell(scenario string, m Metric, edge string) string {
 	return text
 }
 
+// Unsure is what the mark before such a figure means.
+const Unsure = "in some of its rounds the generator was saturated, so the figure is also the generator's"
+
+// Unsure says that there are such figures.
+func (r *Report) Unsure() bool {
+	return slices.ContainsFunc(r.Figures, func(f Figure) bool { return f.Unsure }) || slices.ContainsFunc(r.Goals, func(g Reached) bool { return g.Unsure })
+}
+
+// unsureMark stands before a figure that is also the generator's.
+func unsureMark(unsure bool) string {
+	if unsure {
+		return "~"
+	}
+	return ""
+}
+
 // remarks are what went wrong, and what makes figures doubtful.
-func (r *Report) remarks(w io.Writer, scenario string) {
-	for _, remark := range r.Remarks(scenario) {
+func (r *Report) remarks(w io.Writer, under string) {
+	for _, remark := range r.Remarks(under) {
 		_, _ = fmt.Fprintln(w, remark.Text)
 	}
 }
@@ -141,12 +163,15 @@ type Remark struct {
 	Bad  bool
 }
 
-// Remarks are failures, a saturated generator, and others who used the machine.
-func (r *Report) Remarks(scenario string) []Remark {
+// keptUp is the share of what was due that has to come in time for an edge to have kept up.
+const keptUp = 0.95
+
+// Remarks are failures, a saturated generator, edges that did not keep up, and others who used the machine.
+func (r *Report) Remarks(under string) []Remark {
 	var found []Remark
 	all, disturbed, most := 0, 0, 0.0
 	for _, t := range r.Trials {
-		if t.Scenario != scenario {
+		if t.Scenario != under {
 			continue
 		}
 		found = append(found, t.remarks()...)
@@ -181,6 +206,12 @@ func (t Trial) remarks() []Remark {
 	}
 	if t.Result.Partial {
 		say(false, "interrupted; not in the figures")
+	}
+	for _, g := range t.Result.Groups {
+		// Of a room every delivery comes, so there it is another number; in a storm there is nowhere to send to.
+		if t.Scenario != Storm && !t.Result.Partial && g.Loop == "open" && g.Does != scenario.Chat && float64(g.Came) < keptUp*float64(g.Offered) {
+			say(false, "it did not keep up: of %d %s that were due %d came in the measured time", g.Offered, g.Name, g.Came)
+		}
 	}
 	for _, why := range t.Result.Generator.Saturated {
 		say(false, "the generator was saturated: %s", why)

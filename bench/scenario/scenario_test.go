@@ -13,7 +13,10 @@ import (
 // TestShipped loads every file that is shipped, and looks for those that the documentation promises.
 func TestShipped(t *testing.T) {
 	names := Names()
-	for _, want := range []string{"bulk", "chat", "churn", "connect", "echo", "idle", "mixed", "reload", "slow", "storm"} {
+	for _, want := range []string{
+		"bulk", "chat", "churn", "connect", "down", "down-plain", "echo", "echo-busy", "echo-closed", "echo-closed-plain", "echo-few", "echo-many",
+		"idle", "idle-many", "idle-plain", "idle-some", "mixed", "reload", "slow", "storm",
+	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%s is missing", want)
 		}

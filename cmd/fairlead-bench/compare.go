@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,12 +26,14 @@ func newCompare() *cobra.Command {
 		Short: "Put several edges under the same scenarios in turn, on this machine, and compare them",
 		Long: "compare starts each edge that is installed, with a configuration that does the same in all of them, in front of backends of its\n" +
 			"own, puts it under each scenario, and stops it again; rounds are interleaved. `direct` is a backend without an edge. In the\n" +
-			"scenario storm it kills a backend, in reload it has the edge reload another configuration.\n\n" +
+			"scenario storm it kills a backend, in reload it has the edge reload another configuration. With --goals it says in the end which of\n" +
+			"a file of goals were reached; they fail nothing.\n\n" +
 			"The exit status is 0 if nothing went wrong, 1 if in any trial a tunnel was lost, a byte was wrong or anything else happened that\n" +
-			"must not, 2 if the command line or a scenario is not valid, 130 if it was interrupted. There is a report in any case but the third.",
+			"must not, 2 if the command line, a scenario or a goal is not valid, 130 if it was interrupted. There is a report in any case but the third.",
 		Example: "  fairlead-bench compare --json out.json --html out.html\n" +
 			"  fairlead-bench compare --edges direct,haproxy --scenario echo,storm --rounds 5\n" +
 			"  fairlead-bench compare --edge 'mine=./edge --listen {listen} --backends {backends} --cert {cert} --key {key}' --scenario echo\n" +
+			"  fairlead-bench compare --goals mine.yaml --html out.html\n" +
 			"  fairlead-bench compare --print-config haproxy --scenario chat",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -73,7 +76,15 @@ func runCompare(cmd *cobra.Command, f compareFlags) error {
 func verdict(ctx context.Context, report compare.Report) error {
 	switch {
 	case report.Failed > 0:
-		return failed(fmt.Errorf("%w, in %d of %d trials", errTrials, report.Failed, len(report.Trials)))
+		var where []string
+		for _, f := range report.Failing() {
+			where = append(where, f.String())
+		}
+		whole := "the report is complete all the same"
+		if report.Partial {
+			whole = "interrupted: the report is partial"
+		}
+		return failed(fmt.Errorf("%w: %s; %s", errTrials, strings.Join(where, "; "), whole))
 	case report.Partial || ctx.Err() != nil:
 		return failedError{error: errInterrupted, status: statusPartial}
 	}

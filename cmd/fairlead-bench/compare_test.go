@@ -5,8 +5,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"fairlead/bench/compare"
 )
 
 // TestCompare compares a backend without an edge, twice, and shows the report again.
@@ -46,6 +49,10 @@ func TestCompareMistakes(t *testing.T) {
 	if err := os.WriteFile(notReport, []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	strange := filepath.Join(t.TempDir(), "strange.yaml")
+	if err := os.WriteFile(strange, []byte("goals:\n  - {name: a, scenario: echo, metric: cpu_us, of: haprxy, at_most: 1}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name   string
 		args   []string
@@ -60,6 +67,9 @@ func TestCompareMistakes(t *testing.T) {
 		{name: "command", args: []string{"compare", "--edges", "direct", "--edge", "mine"}, status: statusInvalid, want: "NAME=COMMAND"},
 		{name: "no template", args: []string{"compare", "--edges", "direct", "--edge", "mine=x {config}"}, status: statusInvalid, want: "--template mine=FILE"},
 		{name: "reload of nobody", args: []string{"compare", "--edges", "direct", "--reload", "mine=x"}, status: statusInvalid, want: "of an edge that is compared"},
+		{name: "goals", args: []string{"compare", "--goals", "fairled"}, status: statusInvalid, want: "shipped are fairlead"},
+		{name: "edge of goals", args: []string{"compare", "--goals", strange}, status: statusInvalid, want: "strange.yaml:[2:5] of: no such edge: \"haprxy\""},
+		{name: "goals to print", args: []string{"goals", "fairled"}, status: statusInvalid, want: "shipped are fairlead"},
 		{name: "no file", args: []string{"report", "/nonexistent.json"}, status: statusFailed, want: "read the report"},
 		{name: "no report", args: []string{"report", notReport}, status: statusFailed, want: "is not a report"},
 	}
@@ -70,5 +80,76 @@ func TestCompareMistakes(t *testing.T) {
 				t.Errorf("status %d, want %d: %s", status, tt.status, said.String())
 			}
 		})
+	}
+}
+
+// TestCompareGoals judges by a file: the scenario comes from it, what is reached, what is missed and what nobody measured.
+func TestCompareGoals(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	folder := t.TempDir()
+	file, page := filepath.Join(folder, "out.json"), filepath.Join(folder, "out.html")
+	for name, text := range map[string]string{
+		"mine.yaml": "name: mine\nduration: 300ms\ntls: {off: true}\ngroups: [{does: echo, connections: 4, rate: 50}]\n",
+		"goals.yaml": "name: mine\nedges: [direct]\ngoals:\n" +
+			"  - {name: fast enough, scenario: mine.yaml, edge: direct, metric: p50_ms, at_most: 60000}\n" +
+			"  - {name: too much, scenario: mine.yaml, edge: direct, metric: rate, at_least: 1000000}\n" +
+			"  - {name: of nobody, scenario: mine.yaml, metric: p50_ms, of: direct, at_most: 2}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out, said bytes.Buffer
+	status := execute([]string{"compare", "--goals", filepath.Join(folder, "goals.yaml"), "--rounds", "1", "--as-written", "--json", file, "--html", page}, &out, &said)
+	if status != statusOK {
+		t.Fatalf("status %d\n%s\n%s", status, out.String(), said.String())
+	}
+	for _, want := range []string{`(?m)^fast enough  +direct  +mine .*at most 60000.00 +pass$`, `(?m)^too much .*at least 1000000 +FAIL$`, `(?m)^of nobody +fairlead .*not measured$`} {
+		if !regexp.MustCompile(want).Match(out.Bytes()) {
+			t.Errorf("%s does not match\n%s", want, out.String())
+		}
+	}
+	if text, err := os.ReadFile(page); err != nil || !bytes.Contains(text, []byte("too much")) || !bytes.Contains(text, []byte("not measured")) {
+		t.Errorf("the goals are not in the page: %v", err)
+	}
+	var again bytes.Buffer
+	if status := execute([]string{"report", file}, &again, io.Discard); status != statusOK || again.String() != out.String() {
+		t.Errorf("status %d; the report is another when it was read:\n%s\n%s", status, again.String(), out.String())
+	}
+}
+
+// TestCompareFails wants the last line to say who failed, and the report to be there all the same.
+func TestCompareFails(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	file := filepath.Join(t.TempDir(), "out.json")
+	var out, said bytes.Buffer
+	status := execute([]string{
+		"compare", "--edges", "direct", "--edge", "broken=echo no such luck; exit 3", "--scenario", "echo", "--rounds", "1", "--connections", "4", "--rate", "50",
+		"--duration", "300ms", "--warmup", "0s", "--json", file,
+	}, &out, &said)
+	last := said.String()[strings.LastIndexByte(strings.TrimSpace(said.String()), '\n')+1:]
+	if status != statusFailed || !strings.Contains(last, "broken under echo (1 of 1 trials)") || !strings.Contains(last, "complete all the same") {
+		t.Errorf("status %d, the last line is %q", status, last)
+	}
+	if !strings.Contains(out.String(), "FAILED: broken under echo (1 of 1 trials): broken: has ended by itself") {
+		t.Errorf("the report does not end with who failed:\n%s", out.String())
+	}
+	if status := execute([]string{"report", file}, io.Discard, io.Discard); status != statusOK {
+		t.Errorf("there is no report: status %d", status)
+	}
+}
+
+// TestGoals prints what can be loaded again.
+func TestGoals(t *testing.T) {
+	var out, said bytes.Buffer
+	if status := execute([]string{"goals"}, &out, &said); status != statusOK || !strings.Contains(out.String(), "fairlead  What fairlead is to reach") {
+		t.Fatalf("status %d: %s%s", status, out.String(), said.String())
+	}
+	out.Reset()
+	if status := execute([]string{"goals", "fairlead"}, &out, &said); status != statusOK {
+		t.Fatal(said.String())
+	}
+	if _, err := compare.ParseGoals("x.yaml", out.Bytes()); err != nil {
+		t.Error(err)
 	}
 }

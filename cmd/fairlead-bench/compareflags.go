@@ -33,6 +33,7 @@ type compareFlags struct {
 	custom, templates       []string
 	reloads, sticky         []string
 	fairlead, printConfig   string
+	goals                   string
 	rounds, connections     int
 	rate                    float64
 	duration, warmup        time.Duration
@@ -43,8 +44,9 @@ type compareFlags struct {
 
 func (f *compareFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.edges, "edges", nil, "`NAMES` of "+strings.Join(compare.Names(), ", ")+" (default: those that are installed)")
-	flags.StringSliceVar(&f.scenarios, "scenario", strings.Split(compareScenarios, ","), "`NAMES` of shipped scenarios, or files")
+	flags.StringSliceVar(&f.edges, "edges", nil, "`NAMES` of "+strings.Join(compare.Names(), ", ")+" (default: of those that the goals name, or of all, those that are installed)")
+	flags.StringSliceVar(&f.scenarios, "scenario", strings.Split(compareScenarios, ","), "`NAMES` of shipped scenarios, or files (with --goals: by default those of the goals)")
+	flags.StringVar(&f.goals, "goals", "", "`NAME` of shipped goals (see the command goals), or a file: what figures are judged by")
 	flags.IntVar(&f.rounds, "rounds", compareRounds, "how often each edge is put under each scenario; once, if all that is in it is idle tunnels")
 	flags.StringVar(&f.fairlead, "fairlead", "", "`FILE` of fairlead (default: beside this program, or as found in PATH)")
 	flags.StringArrayVar(&f.custom, "edge", nil, "`NAME=COMMAND` of another edge, for sh, in the foreground. It may use {listen}, {host}, {port}, {backends}, {backend}, {cert}, {key}, {folder}, {cores}, {config}")
@@ -77,22 +79,51 @@ func (f compareFlags) plan(given *pflag.FlagSet) (compare.Plan, []compare.Missin
 		return p, nil, failed(fmt.Errorf("find this program, which is the backend too: %w", err))
 	}
 	p.Backend = []string{self, "backend"}
-	if p.Scenarios, err = f.load(given); err != nil {
+	if f.goals != "" {
+		if p.Goals, err = compare.LoadGoals(f.goals); err != nil {
+			return p, nil, err
+		}
+	}
+	if p.Scenarios, err = f.load(given, p.Goals); err != nil {
 		return p, nil, err
 	}
+	if p.Goals != nil && !given.Changed("scenario") {
+		p.Only = p.Goals.Only()
+	}
 	var missing []compare.Missing
-	p.Edges, missing, err = f.choose(self)
-	return p, missing, err
+	if p.Edges, missing, err = f.choose(self, p.Goals); err != nil {
+		return p, nil, err
+	}
+	p.Scenarios = slices.DeleteFunc(p.Scenarios, func(s scenario.Scenario) bool {
+		return !slices.ContainsFunc(p.Edges, func(e compare.Edge) bool { return p.Takes(e, s, 0) })
+	})
+	return p, missing, nil
 }
 
-// load reads the scenarios, as the flags change them.
-func (f compareFlags) load(given *pflag.FlagSet) ([]scenario.Scenario, error) {
+// named are the scenarios that are asked for, or else those of the goals.
+func (f compareFlags) named(given *pflag.FlagSet, goals *compare.Goals) ([]scenario.Scenario, error) {
+	if goals != nil && !given.Changed("scenario") {
+		return goals.Scenarios(), nil
+	}
 	var all []scenario.Scenario
 	for _, name := range f.scenarios {
 		s, err := scenario.Load(name)
 		if err != nil {
 			return nil, err
 		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// load reads the scenarios, as the flags change them.
+func (f compareFlags) load(given *pflag.FlagSet, goals *compare.Goals) ([]scenario.Scenario, error) {
+	named, err := f.named(given, goals)
+	if err != nil {
+		return nil, err
+	}
+	var all []scenario.Scenario
+	for _, s := range named {
 		if slices.ContainsFunc(all, func(o scenario.Scenario) bool { return o.Name == s.Name }) {
 			return nil, fmt.Errorf("--scenario: there are two of the name %s", s.Name)
 		}
@@ -128,14 +159,15 @@ func (f compareFlags) time(s *scenario.Scenario, given *pflag.FlagSet) {
 	}
 }
 
-// choose are the edges that are asked for; those that are installed if none is.
-func (f compareFlags) choose(self string) ([]compare.Edge, []compare.Missing, error) {
+// choose are the edges that are asked for; if none is, those of the goals, or of all, that are installed.
+func (f compareFlags) choose(self string, goals *compare.Goals) ([]compare.Edge, []compare.Missing, error) {
 	program := f.fairlead
 	if beside := filepath.Join(filepath.Dir(self), "fairlead"); program == "" && isFile(beside) {
 		program = beside
 	}
 	edges, missing := compare.Installed(program)
-	if len(f.edges) > 0 {
+	switch {
+	case len(f.edges) > 0:
 		var chosen []compare.Edge
 		for _, name := range f.edges {
 			if _, err := compare.Known(name); err != nil {
@@ -149,9 +181,21 @@ func (f compareFlags) choose(self string) ([]compare.Edge, []compare.Missing, er
 			chosen = append(chosen, edges[at])
 		}
 		edges, missing = chosen, nil
+	case goals != nil && len(goals.Edges) > 0:
+		edges = slices.DeleteFunc(edges, func(e compare.Edge) bool { return !slices.Contains(goals.Edges, e.Name) })
+		missing = slices.DeleteFunc(missing, func(m compare.Missing) bool { return !slices.Contains(goals.Edges, m.Name) })
 	}
 	edges, err := f.others(edges)
-	return edges, missing, err
+	if err != nil || goals == nil {
+		return edges, missing, err
+	}
+	names := compare.Names()
+	for _, e := range edges {
+		if !slices.Contains(names, e.Name) {
+			names = append(names, e.Name)
+		}
+	}
+	return edges, missing, goals.Know(names)
 }
 
 func isFile(name string) bool {

@@ -176,6 +176,7 @@ func TestMistakes(t *testing.T) {
 		{name: "source", args: []string{"load", "--target", "ws://localhost", "--source", "here"}, want: `--source "here"`},
 		{name: "families", args: []string{"load", "--target", "ws://localhost", "--source", "127.0.0.2", "--source", "::1"}, want: "one family"},
 		{name: "process", args: []string{"load", "--target", "ws://localhost", "--process", "edge"}, want: "NAME=PID"},
+		{name: "TLS of a scenario without", args: []string{"load", "--target", "ws://localhost", "--scenario", "down-plain", "--tls", "1.3"}, want: "tls.off"},
 		{name: "curve", args: []string{"load", "--target", "ws://localhost", "--curve", "P-521"}, want: "tls.curve"},
 		{name: "certificate of no TLS", args: []string{"backend", "--ca-out", file}, want: "--ca-out"},
 		{name: "scenario to print", args: []string{"scenarios", "ecko"}, want: "shipped are bulk"},

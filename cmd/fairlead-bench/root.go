@@ -67,7 +67,7 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true, // a failure is not made clearer by a page about flags
 		SilenceErrors: true, // execute writes it
 	}
-	root.AddCommand(newLoad(), newBackend(), newScenarios(), newCompare(), newReport())
+	root.AddCommand(newLoad(), newBackend(), newScenarios(), newGoals(), newCompare(), newReport())
 	return root
 }
 

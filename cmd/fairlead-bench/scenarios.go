@@ -43,11 +43,16 @@ func listScenarios(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		about := strings.Join(strings.Fields(s.About), " ")
-		if len(about) > firstWords {
-			about = about[:strings.LastIndexByte(about[:firstWords], ' ')] + " ..."
-		}
-		fmt.Fprintf(table, "%s\t%s\n", name, about)
+		fmt.Fprintf(table, "%s\t%s\n", name, briefly(s.About))
 	}
 	return table.Flush()
+}
+
+// briefly is the beginning of what something says of itself.
+func briefly(about string) string {
+	about = strings.Join(strings.Fields(about), " ")
+	if len(about) > firstWords {
+		about = about[:strings.LastIndexByte(about[:firstWords], ' ')] + " ..."
+	}
+	return about
 }
