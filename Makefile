@@ -9,7 +9,6 @@ NFPM_VERSION       := v2.45.2
 BENCHSTAT_VERSION  := v0.0.0-20260908200009-22c9c6c9d4da
 FUZZTIME           ?= 20s
 BENCHCOUNT         ?= 6
-EDGEFLAGS          ?=
 COMPAREFLAGS       ?=
 SCENARIO           ?= echo
 CHAOS_SECONDS      ?= 60
@@ -44,7 +43,7 @@ RACE_BINARY  := $(CURDIR)/bin/race/fairlead
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build dist dist-check demo docs test race fuzz chaos pictures bench bench-edge bench-compare bench-goals profile fmt vet lint check need-go need-tests
+.PHONY: help build dist dist-check demo docs test race fuzz chaos pictures bench bench-compare bench-goals profile fmt vet lint check need-go need-tests
 
 help: ## list what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,9 +90,6 @@ pictures: $(NODE_STAMP) ## take the pictures of docs/dashboard.md anew, with Chr
 bench: need-go $(BENCHSTAT) ## run the benchmarks BENCHCOUNT (6) times and summarize them
 	$(GO) test -run '^$$' -bench . -benchmem -count $(BENCHCOUNT) ./... | tee bin/bench.txt
 	$(BENCHSTAT) bin/bench.txt
-
-bench-edge: build ## compare whole edges, fairlead with nginx and haproxy where installed (12 minutes; EDGEFLAGS='-workloads echo,idle')
-	FAIRLEAD_BINARY=$(PLAIN_BINARY) $(GO) test ./bench -run '^$$' -bench Edge -benchtime 1x -timeout 60m $(EDGEFLAGS)
 
 docs: need-go ## write docs/configuration.md, fairlead.schema.json and openapi.json anew, from the code
 	$(GO) test ./config -run '^(TestSchemaIsPublished|TestReferenceIsPublished)$$' -update

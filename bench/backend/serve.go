@@ -31,9 +31,6 @@ type Settings struct {
 // HeaderName is the header of the 101 that has Settings.Name.
 const HeaderName = "X-Backend"
 
-// Serve answers the connections of l until ctx is done, as Settings.Serve does without settings.
-func Serve(ctx context.Context, l net.Listener) error { return Settings{}.Serve(ctx, l) }
-
 // Serve answers the connections of l until ctx is done, then closes l and whatever is open and waits for their ends.
 // The error is nil when ctx ended it.
 func (s Settings) Serve(ctx context.Context, l net.Listener) error {

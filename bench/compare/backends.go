@@ -69,13 +69,13 @@ func (b *behind) start() error {
 	if err == nil && strings.HasPrefix(line, b.Name+" ") {
 		return nil
 	}
-	b.child.StopGroup()
+	b.child.Stop()
 	text, _ := os.ReadFile(b.output) // what cannot be read is not shown
 	return fmt.Errorf("%w, but %q and %q", errNoBackend, line, bytes.TrimSpace(text))
 }
 
 func stopBackends(all []*behind) {
 	for _, b := range all {
-		b.child.StopGroup()
+		b.child.Stop()
 	}
 }

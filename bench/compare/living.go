@@ -61,7 +61,7 @@ func (l *lab) startEdge(ctx context.Context, e Edge, s Settings) (*living, error
 		return nil, err
 	}
 	if err := v.await(ctx); err != nil {
-		v.child.StopGroup()
+		v.child.Stop()
 		return nil, v.explain(err)
 	}
 	return v, nil
@@ -176,7 +176,7 @@ func (v *living) stop() error {
 		err = v.explain(errGone)
 	default:
 	}
-	v.child.StopGroup()
+	v.child.Stop()
 	return err
 }
 

@@ -164,6 +164,28 @@ func TestFailing(t *testing.T) {
 	}
 }
 
+// TestOtherCryptography is told: costs of edges that do other work do not compare.
+func TestOtherCryptography(t *testing.T) {
+	r := report()
+	for i := range r.Trials {
+		suite := "TLS_AES_128_GCM_SHA256"
+		if r.Trials[i].Edge == "nginx" {
+			suite = "TLS_AES_256_GCM_SHA384"
+		}
+		r.Trials[i].Result.Handshakes = map[string]int{"TLS 1.3, " + suite + ", X25519, full": 3, "TLS 1.3, " + suite + ", X25519, resumed": 1}
+	}
+	const want = "TLS 1.3, TLS_AES_128_GCM_SHA256, X25519 (fairlead, haproxy, direct); TLS 1.3, TLS_AES_256_GCM_SHA384, X25519 (nginx)"
+	if remarks := r.Remarks("echo"); len(remarks) != 1 || !strings.HasSuffix(remarks[0].Text, want) {
+		t.Errorf("got %v", remarks)
+	}
+	for i := range r.Trials {
+		r.Trials[i].Result.Handshakes = map[string]int{"TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, full": 3}
+	}
+	if remarks := r.Remarks("echo"); len(remarks) != 0 {
+		t.Errorf("got %v", remarks)
+	}
+}
+
 // TestKeepingUp: what came later than the measured time is in no figure of processor time, and is told.
 func TestKeepingUp(t *testing.T) {
 	r := report()

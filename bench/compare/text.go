@@ -166,7 +166,7 @@ type Remark struct {
 // keptUp is the share of what was due that has to come in time for an edge to have kept up.
 const keptUp = 0.95
 
-// Remarks are failures, a saturated generator, edges that did not keep up, and others who used the machine.
+// Remarks are failures, a saturated generator, edges that did not keep up or did other cryptography, and others who used the machine.
 func (r *Report) Remarks(under string) []Remark {
 	var found []Remark
 	all, disturbed, most := 0, 0, 0.0
@@ -181,12 +181,36 @@ func (r *Report) Remarks(under string) []Remark {
 			most = max(most, t.Other)
 		}
 	}
+	if kinds := r.handshakes(under); len(kinds) > 1 {
+		found = append(found, Remark{Text: "not the same work for all: handshakes ended with " + strings.Join(kinds, "; ")})
+	}
 	if disturbed > 0 {
 		text := fmt.Sprintf("in %d of %d trials others used more than %.0f%% of the cores, %.0f%% at most: do not trust small differences",
 			disturbed, all, 100*noisy, 100*most)
 		found = append(found, Remark{Text: text})
 	}
 	return found
+}
+
+// handshakes are how those of a scenario ended, and whose, without whether they were resumed.
+func (r *Report) handshakes(under string) []string {
+	edges := make(map[string][]string)
+	for _, t := range r.Trials {
+		if t.Scenario != under || t.Result == nil {
+			continue
+		}
+		for kind := range t.Result.Handshakes {
+			kind = kind[:max(0, strings.LastIndex(kind, ", "))]
+			if !slices.Contains(edges[kind], t.Edge) {
+				edges[kind] = append(edges[kind], t.Edge)
+			}
+		}
+	}
+	var kinds []string
+	for _, kind := range slices.Sorted(maps.Keys(edges)) {
+		kinds = append(kinds, fmt.Sprintf("%s (%s)", kind, strings.Join(edges[kind], ", ")))
+	}
+	return kinds
 }
 
 func (t Trial) remarks() []Remark {

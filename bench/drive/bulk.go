@@ -15,7 +15,7 @@ const readSize = 64 << 10
 func (s *seat) download(ctx context.Context, tunnel *load.Tunnel) error {
 	buffer := make([]byte, readSize)
 	return s.bulk(ctx, tunnel, func(o backend.Order, taken func(int) error) error {
-		return tunnel.Fetch(ctx, o, buffer, taken)
+		return tunnel.Download(ctx, o, buffer, taken)
 	})
 }
 

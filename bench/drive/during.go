@@ -71,7 +71,7 @@ func (r *run) command(ctx context.Context, text string) (CommandResult, error) {
 	select {
 	case <-child.Done():
 	case <-ctx.Done():
-		child.StopGroup()
+		child.Stop()
 	}
 	result.Took = milliseconds(time.Since(begun))
 	result.Status = cmd.ProcessState.ExitCode()

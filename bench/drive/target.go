@@ -77,7 +77,7 @@ func (a Aim) take(ctx context.Context, s scenario.Scenario) (aimed, error) {
 		}
 		o.Check = demands(s.TLS)
 	}
-	return aimed{target: load.NewTargetOf(o), prefix: strings.TrimSuffix(u.Path, "/"), addresses: len(o.Addresses)}, nil
+	return aimed{target: load.NewTarget(o), prefix: strings.TrimSuffix(u.Path, "/"), addresses: len(o.Addresses)}, nil
 }
 
 // sameFamily are the hosts that can be reached from sources. A name often has addresses of both families (localhost does),

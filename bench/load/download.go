@@ -13,15 +13,10 @@ import (
 // ErrWrongBytes says that a stream differs from what was ordered.
 var ErrWrongBytes = errors.New("the stream differs from what was ordered")
 
-// Download orders a stream on a tunnel that was opened for it and compares every byte. The buffer is for reading. When
-// ctx ends before, the tunnel is of no more use.
-func (t *Tunnel) Download(ctx context.Context, o backend.Order, buffer []byte) error {
-	return t.Fetch(ctx, o, buffer, nil)
-}
-
-// Fetch is Download, and calls taken, if there is one, after each read with the number of its bytes: it may wait, and ends the
-// download with its error.
-func (t *Tunnel) Fetch(ctx context.Context, o backend.Order, buffer []byte, taken func(n int) error) error {
+// Download orders a stream on a tunnel that was opened for it and compares every byte. The buffer is for reading. taken, if there is
+// one, is called after each read with the number of its bytes: it may wait, and ends the download with its error. When ctx ends
+// before, the tunnel is of no more use.
+func (t *Tunnel) Download(ctx context.Context, o backend.Order, buffer []byte, taken func(n int) error) error {
 	stop := context.AfterFunc(ctx, t.interrupt)
 	defer stop()
 	wire := o.Append(nil)

@@ -15,13 +15,10 @@ import (
 func TestDownload(t *testing.T) {
 	for name, target := range targets(t) {
 		t.Run(name, func(t *testing.T) {
-			tunnel, err := target.Dial(t.Context(), backend.PathStream)
-			if err != nil {
-				t.Fatal(err)
-			}
+			tunnel := dial(t, target, backend.PathStream)
 			buffer := make([]byte, 10_000)
 			for _, o := range []backend.Order{{Count: 1 << 20}, {Offset: 1 << 40, Count: 1}, {Count: 0}} {
-				if err := tunnel.Download(t.Context(), o, buffer); err != nil {
+				if err := tunnel.Download(t.Context(), o, buffer, nil); err != nil {
 					t.Errorf("%+v: %v", o, err)
 				}
 			}
@@ -58,12 +55,9 @@ func TestWrongStreams(t *testing.T) {
 				}
 			})
 			defer done()
-			tunnel, err := target.Dial(t.Context(), backend.PathStream)
-			if err != nil {
-				t.Fatal(err)
-			}
+			tunnel := dial(t, target, backend.PathStream)
 			defer tunnel.Abort()
-			if err := tunnel.Download(t.Context(), backend.Order{Offset: 10, Count: 4}, make([]byte, 100)); !errors.Is(err, tt.want) {
+			if err := tunnel.Download(t.Context(), backend.Order{Offset: 10, Count: 4}, make([]byte, 100), nil); !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})
@@ -81,12 +75,9 @@ func TestDownloadIsInterrupted(t *testing.T) {
 		}
 	})
 	defer done()
-	tunnel, err := target.Dial(t.Context(), backend.PathStream)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tunnel := dial(t, target, backend.PathStream)
 	defer tunnel.Abort()
-	if err := tunnel.Download(ctx, backend.Order{Count: 1}, make([]byte, 100)); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := tunnel.Download(ctx, backend.Order{Count: 1}, make([]byte, 100), nil); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v, want an interruption", err)
 	}
 }

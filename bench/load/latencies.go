@@ -35,20 +35,3 @@ func (l *Latencies) Record(d time.Duration) {
 		panic(fmt.Sprintf("a latency of %s is out of a range that it was brought into: %v", d, err))
 	}
 }
-
-// Count is how many were recorded.
-func (l *Latencies) Count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return int(l.histogram.TotalCount())
-}
-
-// Quantile is a latency that the share q of all, between 0 and 1, does not exceed; 0 if there are none.
-func (l *Latencies) Quantile(q float64) time.Duration {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.histogram.TotalCount() == 0 {
-		return 0
-	}
-	return time.Duration(l.histogram.ValueAtQuantile(100 * q))
-}

@@ -26,10 +26,28 @@ func TestMain(m *testing.M) {
 
 const testTimeout = 30 * time.Second
 
+// serverName is in the certificate.
+const serverName = "localhost"
+
+// plainTarget is one without TLS.
+func plainTarget(address string) Target {
+	return NewTarget(Options{Addresses: []string{address}, Host: serverName, Timeout: testTimeout})
+}
+
+// dial opens a tunnel to a path.
+func dial(t *testing.T, target Target, path string) *Tunnel {
+	t.Helper()
+	tunnel, _, err := target.Open(t.Context(), Request{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tunnel
+}
+
 // listen gives a TLS listener that change may have made different, and a target for it.
 func listen(t *testing.T, change func(*tls.Config)) (net.Listener, Target) {
 	t.Helper()
-	cert, key, err := selfsigned.Make([]string{ServerName}, time.Hour)
+	cert, key, err := selfsigned.Make([]string{serverName}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +65,10 @@ func listen(t *testing.T, change func(*tls.Config)) (net.Listener, Target) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(cert)
-	return l, NewTarget(l.Addr().String(), roots, testTimeout)
+	return l, NewTarget(Options{
+		Addresses: []string{l.Addr().String()}, Host: serverName, Timeout: testTimeout,
+		TLS: &tls.Config{RootCAs: roots, ServerName: serverName, ClientSessionCache: Forgetful()}, //nolint:gosec // The listener says which versions there are.
+	})
 }
 
 // serve runs the real backend behind l until the test ends.
@@ -55,7 +76,7 @@ func serve(t *testing.T, l net.Listener) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { ended <- backend.Serve(ctx, l) }()
+	go func() { ended <- backend.Settings{}.Serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -67,10 +88,7 @@ func serve(t *testing.T, l net.Listener) {
 func TestTunnel(t *testing.T) {
 	for name, target := range targets(t) {
 		t.Run(name, func(t *testing.T) {
-			tunnel, err := target.Dial(t.Context(), backend.PathChat)
-			if err != nil {
-				t.Fatal(err)
-			}
+			tunnel := dial(t, target, backend.PathChat)
 			for _, size := range []int{0, 8, 117, 128, 5000, 70000} {
 				if err := tunnel.Echo(size); err != nil {
 					t.Errorf("%d bytes: %v", size, err)
@@ -93,7 +111,7 @@ func targets(t *testing.T) map[string]Target {
 		t.Fatal(err)
 	}
 	serve(t, bare)
-	return map[string]Target{"TLS": secure, "plain": NewPlainTarget(bare.Addr().String(), testTimeout)}
+	return map[string]Target{"TLS": secure, "plain": plainTarget(bare.Addr().String())}
 }
 
 // TestAgainstAnotherImplementation is the oracle for the client's handshake, frames and masks.
@@ -126,10 +144,7 @@ func TestAgainstAnotherImplementation(t *testing.T) {
 		_ = site.Close()
 		<-done
 	}()
-	tunnel, err := target.Dial(t.Context(), backend.PathChat)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tunnel := dial(t, target, backend.PathChat)
 	if err := tunnel.Echo(128); err != nil {
 		t.Error(err)
 	}
@@ -141,34 +156,36 @@ func TestAgainstAnotherImplementation(t *testing.T) {
 	}
 }
 
-func TestHandshakeIsPinned(t *testing.T) {
-	tests := []struct {
-		name   string
-		change func(*tls.Config)
-	}{
-		{name: "TLS 1.2", change: func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }},
-		{name: "another curve", change: func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.CurveP256} }},
+// TestHandshakeIsChecked: one that ends with something else than is demanded opens no tunnel.
+func TestHandshakeIsChecked(t *testing.T) {
+	l, target := listen(t, func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 })
+	serve(t, l)
+	target.check = func(state tls.ConnectionState) error {
+		if state.Version != tls.VersionTLS13 {
+			return errOlder
+		}
+		return nil
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			l, target := listen(t, tt.change)
-			serve(t, l)
-			if tunnel, err := target.Dial(t.Context(), backend.PathChat); err == nil {
-				tunnel.Abort()
-				t.Error("the handshake was accepted")
-			}
-		})
+	_, _, err := target.Open(t.Context(), Request{Path: backend.PathChat})
+	var open *OpenError
+	if !errors.As(err, &open) || open.Stage != StageOffer || !errors.Is(err, errOlder) {
+		t.Errorf("got %v", err)
 	}
 }
+
+var errOlder = errors.New("an older version")
 
 // TestNoResumption shows that tickets, which the client asks for, are never used.
 func TestNoResumption(t *testing.T) {
 	l, target := listen(t, nil)
 	serve(t, l)
 	for range 3 {
-		tunnel, err := target.Dial(t.Context(), backend.PathChat)
+		tunnel, opened, err := target.Open(t.Context(), Request{Path: backend.PathChat})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if opened.TLS.DidResume {
+			t.Error("a ticket was used")
 		}
 		if err := errors.Join(tunnel.Echo(8), tunnel.Close()); err != nil {
 			t.Error(err)
@@ -182,7 +199,7 @@ func TestUpgradeRefused(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
 	})
 	defer done()
-	if _, err := target.Dial(t.Context(), backend.PathChat); !errors.Is(err, errNotUpgraded) || !strings.Contains(err.Error(), "503") {
+	if _, _, err := target.Open(t.Context(), Request{Path: backend.PathChat}); !errors.Is(err, errNotUpgraded) || !strings.Contains(err.Error(), "503") {
 		t.Errorf("got %v, want errNotUpgraded with 503", err)
 	}
 }
@@ -211,10 +228,7 @@ func TestWrongAnswers(t *testing.T) {
 				}
 			})
 			defer done()
-			tunnel, err := target.Dial(t.Context(), backend.PathChat)
-			if err != nil {
-				t.Fatal(err)
-			}
+			tunnel := dial(t, target, backend.PathChat)
 			defer tunnel.Abort()
 			if err := tunnel.Echo(8); !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
@@ -245,10 +259,7 @@ func TestTruncationIsAnError(t *testing.T) {
 				}
 			})
 			defer done()
-			tunnel, err := target.Dial(t.Context(), backend.PathChat)
-			if err != nil {
-				t.Fatal(err)
-			}
+			tunnel := dial(t, target, backend.PathChat)
 			if err := tunnel.Close(); !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}

@@ -32,14 +32,8 @@ type Opened struct {
 	TLS *tls.ConnectionState
 }
 
-// Dial opens a tunnel: TCP, full handshake if the target has TLS, upgrade of the path, which says what the backend
-// does with the tunnel.
-func (t Target) Dial(ctx context.Context, path string) (*Tunnel, error) {
-	tunnel, _, err := t.Open(ctx, Request{Path: path})
-	return tunnel, err
-}
-
-// Open opens a tunnel as r says. The error is an OpenError.
+// Open opens a tunnel as r says: TCP, a handshake if the target has TLS, the upgrade of the path, which says what the backend does with the
+// tunnel. The error is an OpenError.
 func (t Target) Open(ctx context.Context, r Request) (*Tunnel, Opened, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()

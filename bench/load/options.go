@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Options describe a target of any kind; NewTarget and NewPlainTarget describe those of which all have to do the same work.
+// Options describe a target.
 type Options struct {
 	// Addresses, each with its port, are those that Host has; connections take them in turn.
 	Addresses []string
@@ -25,9 +25,9 @@ type Options struct {
 	Timeout time.Duration
 }
 
-// NewTargetOf describes a target of any kind.
-func NewTargetOf(o Options) Target {
-	return Target{addresses: o.Addresses, host: o.Host, timeout: o.Timeout, tls: o.TLS, check: o.Check, quiet: true}
+// NewTarget is ready to be loaded.
+func NewTarget(o Options) Target {
+	return Target{addresses: o.Addresses, host: o.Host, timeout: o.Timeout, tls: o.TLS, check: o.Check}
 }
 
 // Request is what one connection asks for.
@@ -84,9 +84,6 @@ func staged(stage Stage, err error) error {
 
 // dialer comes from source. Keep-alive probes of ours would be work that nobody asked for.
 func (t Target) dialer(source netip.Addr) net.Dialer {
-	if !t.quiet {
-		return net.Dialer{}
-	}
 	d := net.Dialer{KeepAlive: -1}
 	if source.IsValid() {
 		d.LocalAddr = &net.TCPAddr{IP: source.AsSlice(), Zone: source.Zone()}

@@ -19,7 +19,7 @@ func TestOpenWithOptions(t *testing.T) {
 	}
 	seen := &sources{Listener: l, seen: make(chan string, 1)}
 	serve(t, seen)
-	target := NewTargetOf(Options{Addresses: []string{l.Addr().String()}, Host: "chat.example.org", Timeout: testTimeout})
+	target := NewTarget(Options{Addresses: []string{l.Addr().String()}, Host: "chat.example.org", Timeout: testTimeout})
 	tunnel, opened, err := target.Open(t.Context(), Request{
 		Path: backend.PathSink + "?think=1ms", Header: "Cookie: sid=1\r\n", Source: netip.MustParseAddr("127.0.0.77"), Number: 3,
 	})
@@ -63,7 +63,7 @@ func (s *sources) Accept() (net.Conn, error) {
 func TestOpenErrorSaysWhere(t *testing.T) {
 	l, secure := listen(t, nil)
 	serve(t, l)
-	plain := NewPlainTarget(l.Addr().String(), testTimeout)
+	plain := plainTarget(l.Addr().String())
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestOpenErrorSaysWhere(t *testing.T) {
 		want   Stage
 		status int
 	}{
-		{name: "nobody listens", target: NewPlainTarget(gone.Addr().String(), testTimeout), want: StageConnect},
+		{name: "nobody listens", target: plainTarget(gone.Addr().String()), want: StageConnect},
 		{name: "no TLS", target: plain, path: "/", want: StageUpgrade},
 		{name: "refused", target: secure, path: "/?think=soon", want: StageUpgrade, status: 400},
 	}
@@ -111,7 +111,7 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 		cancel()
 		_, _ = conn.Read(make([]byte, 1<<10))
 	}()
-	if _, err := NewPlainTarget(l.Addr().String(), testTimeout).Dial(ctx, "/"); err == nil {
+	if _, _, err := plainTarget(l.Addr().String()).Open(ctx, Request{Path: "/"}); err == nil {
 		t.Error("opened")
 	}
 	<-done

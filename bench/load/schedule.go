@@ -26,11 +26,6 @@ func (s schedule) at(k int) time.Time {
 	return s.start.Add(time.Duration(float64(k) / s.rate * float64(time.Second)))
 }
 
-// of is how many messages go to the tunnel at place i of n, when they go to all in turn: message i, then every n-th.
-func (s schedule) of(i, n int) int {
-	return (s.count - i + n - 1) / n
-}
-
 // walk calls send for each message when it is due, or as soon after that as the ones before let it: who is late sends
 // what is overdue without a pause, and leaves nothing out. wait may return early.
 func (s schedule) walk(ctx context.Context, wait func(time.Duration), send func(k int) error) error {

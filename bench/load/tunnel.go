@@ -63,7 +63,7 @@ func newTunnel(wire *wire, timeout time.Duration) *Tunnel {
 }
 
 // Extend gives the tunnel until timeout after the given time before what it does fails. Setting a deadline costs about
-// as much as a small write, so Send and Receive do not do it.
+// as much as a small write, so Echo does not do it.
 func (t *Tunnel) Extend(d time.Duration) error {
 	return t.conn.SetDeadline(time.Now().Add(d + t.timeout))
 }
@@ -75,14 +75,14 @@ func (t *Tunnel) interrupt() {
 
 // Echo sends a message of size bytes, at least 8 of them, and waits for the same bytes.
 func (t *Tunnel) Echo(size int) error {
-	if err := t.Send(size); err != nil {
+	if err := t.ask(size); err != nil {
 		return err
 	}
-	return t.Receive(size)
+	return t.answer(size)
 }
 
-// Send sends a masked message of size bytes, at least 8 of them. No two messages are alike.
-func (t *Tunnel) Send(size int) error {
+// ask sends a masked message of size bytes, at least 8 of them. No two messages are alike.
+func (t *Tunnel) ask(size int) error {
 	t.sent++
 	payload := t.begin(ws.OpBinary, max(size, minPayload))
 	fill(payload, t.mark+t.sent)
@@ -92,8 +92,8 @@ func (t *Tunnel) Send(size int) error {
 	return nil
 }
 
-// Receive waits for the echo of the oldest message of size bytes that has none yet, and compares every byte.
-func (t *Tunnel) Receive(size int) error {
+// answer waits for the echo of the oldest message of size bytes that has none yet, and compares every byte.
+func (t *Tunnel) answer(size int) error {
 	t.received++
 	h, err := t.receive(max(size, minPayload))
 	if err != nil {

@@ -1,7 +1,6 @@
 package proc
 
 import (
-	"errors"
 	"fmt"
 	"os/exec"
 	"runtime"
@@ -15,17 +14,11 @@ const errNoProcess = syscall.ESRCH
 // patience is how long a process may take to end after SIGTERM.
 const patience = 10 * time.Second
 
-var (
-	errEnded    = errors.New("ended by itself")
-	errStubborn = errors.New("did not end on SIGTERM and was killed")
-)
-
 // Child is a started process. It gets SIGTERM when this process ends, however that happens, so that nothing is left
 // running, and stands in a process group of its own, so that Ctrl-C reaches it through Stop only.
 type Child struct {
 	cmd      *exec.Cmd
 	done     chan struct{}
-	err      error // of Wait; read after done
 	patience time.Duration
 }
 
@@ -51,7 +44,7 @@ func (c *Child) attend(started chan<- error) {
 	if err != nil {
 		return
 	}
-	c.err = c.cmd.Wait()
+	_ = c.cmd.Wait() // its status is not looked at: programs disagree about it
 	close(c.done)
 }
 
@@ -65,29 +58,6 @@ func (c *Child) Done() <-chan struct{} {
 	return c.done
 }
 
-// Stop ends the process with SIGTERM and waits for it; after ten seconds it is killed. The error says that the process
-// had ended before, or had to be killed; its exit status is not looked at, since programs disagree about it.
-func (c *Child) Stop() error {
-	select {
-	case <-c.done:
-		return fmt.Errorf("%s: %w", c.cmd.Path, errors.Join(errEnded, c.err))
-	default:
-	}
-	// Fails only when the process ends meanwhile.
-	_ = c.cmd.Process.Signal(syscall.SIGTERM)
-	timer := time.NewTimer(c.patience)
-	defer timer.Stop()
-	select {
-	case <-c.done:
-		return nil
-	case <-timer.C:
-	}
-	// The whole group, or nginx's workers would outlive their master. It fails only when the process ends meanwhile.
-	_ = syscall.Kill(-c.PID(), syscall.SIGKILL)
-	<-c.done
-	return fmt.Errorf("%s: %w", c.cmd.Path, errStubborn)
-}
-
 // Descriptors is how many descriptors a process that this one starts may be allowed: its hard limit.
 func Descriptors() (int, error) {
 	var limit syscall.Rlimit
@@ -97,9 +67,9 @@ func Descriptors() (int, error) {
 	return int(min(limit.Max, 1<<20)), nil
 }
 
-// StopGroup ends the process and all of its process group, which is what it has started unless that moved away: with SIGTERM
+// Stop ends the process and all of its process group, which is what it has started unless that moved away: with SIGTERM
 // and, what is left when the process itself has ended or after ten seconds, with SIGKILL.
-func (c *Child) StopGroup() {
+func (c *Child) Stop() {
 	// Both fail only when nothing of the group is left.
 	_ = syscall.Kill(-c.PID(), syscall.SIGTERM)
 	timer := time.NewTimer(c.patience)

@@ -32,5 +32,5 @@ func TestKill(t *testing.T) {
 	if _, err := readStat(child.PID()); !Gone(err) {
 		t.Errorf("the process is still there: %v", err)
 	}
-	child.StopGroup()
+	child.Stop()
 }

@@ -3,31 +3,11 @@ package load
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"fairlead/bench/backend"
 )
-
-func TestScheduleOf(t *testing.T) {
-	for _, count := range []int{1, 2, 9, 10, 11, 100} {
-		s := schedule{count: count}
-		const tunnels = 10
-		want := make([]int, tunnels)
-		for k := range count {
-			want[k%tunnels]++
-		}
-		for i := range tunnels {
-			if got := s.of(i, tunnels); got != want[i] {
-				t.Errorf("%d messages, tunnel %d: %d, want %d", count, i, got, want[i])
-			}
-		}
-	}
-}
 
 // TestWalk shows when messages are sent whose sending takes some time. In the bubble, nothing else does.
 func TestWalk(t *testing.T) {
@@ -96,61 +76,6 @@ func TestWalkEnds(t *testing.T) {
 			t.Errorf("got %v after %v", err, took)
 		}
 	})
-}
-
-// open opens n tunnels until the test ends.
-func open(t *testing.T, target Target, n int) []*Tunnel {
-	t.Helper()
-	tunnels := make([]*Tunnel, n)
-	for i := range tunnels {
-		var err error
-		if tunnels[i], err = target.Dial(t.Context(), backend.PathChat); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(tunnels[i].Abort)
-	}
-	return tunnels
-}
-
-func TestPace(t *testing.T) {
-	for name, target := range targets(t) {
-		t.Run(name, func(t *testing.T) {
-			tunnels := open(t, target, 7)
-			for range 2 { // A second time through the same tunnels.
-				p, err := Pace(t.Context(), tunnels, Pacing{Rate: 1000, Duration: 100 * time.Millisecond, Payload: 128})
-				if err != nil {
-					t.Fatal(err)
-				}
-				if p.Latencies.Count() != 100 || p.Latencies.Quantile(1) <= 0 || p.Rate() <= 0 {
-					t.Errorf("%d echoes, the slowest %v, %v a second", p.Latencies.Count(), p.Latencies.Quantile(1), p.Rate())
-				}
-			}
-		})
-	}
-}
-
-// TestPaceFails shows that one bad tunnel ends all the others at once, whose echoes would never come.
-func TestPaceFails(t *testing.T) {
-	good, target := listen(t, nil)
-	serve(t, good)
-	tunnels := open(t, target, 3)
-	bad, target := listen(t, nil)
-	done := scripted(t, bad, func(conn net.Conn) {
-		if upgrade(t, conn) {
-			_, _ = io.ReadFull(conn, make([]byte, 14))
-			_, _ = io.WriteString(conn, "\x82\x08AAAAAAAA")
-		}
-	})
-	defer done()
-	tunnels = append(tunnels, open(t, target, 1)...)
-	begun := time.Now()
-	_, err := Pace(t.Context(), tunnels, Pacing{Rate: 100, Duration: time.Hour, Payload: 8})
-	if !errors.Is(err, errWrongEcho) {
-		t.Errorf("got %v, want errWrongEcho", err)
-	}
-	if took := time.Since(begun); took > testTimeout {
-		t.Errorf("it took %v", took)
-	}
 }
 
 func TestExactly(t *testing.T) {
