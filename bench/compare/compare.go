@@ -76,7 +76,7 @@ func About(s scenario.Scenario) time.Duration {
 	const around, each = 1500 * time.Millisecond, time.Millisecond
 	all := time.Duration(s.Warmup+s.Duration) + around + time.Duration(s.Seats())*each
 	if Rests(s) {
-		all += warmFor + time.Duration(s.Warmup)
+		all += warmFor + restFor(s)
 	}
 	return all
 }

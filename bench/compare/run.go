@@ -140,7 +140,7 @@ func (c *comparison) try(ctx context.Context, e Edge, s scenario.Scenario, t *Tr
 	for _, b := range backends {
 		o.processes = append(o.processes, drive.Process{Name: b.Name, PID: b.child.PID()})
 	}
-	return c.load(ctx, load{scenario: s, address: address, victim: backends[0]}, &o, t)
+	return c.load(ctx, load{scenario: s, address: address, victim: backends[0], edge: !direct}, &o, t)
 }
 
 // adapt is the scenario as this edge can be put under it.
@@ -166,6 +166,7 @@ type load struct {
 	scenario scenario.Scenario
 	address  string
 	victim   *behind // of a storm
+	edge     bool    // there is one
 }
 
 func (c *comparison) load(ctx context.Context, l load, o *observer, t *Trial) error {
@@ -173,7 +174,7 @@ func (c *comparison) load(ctx context.Context, l load, o *observer, t *Trial) er
 	if c.plan.plain(l.scenario) {
 		order.Aim.URL, order.Aim.CA = "ws://"+l.address, ""
 	}
-	if Rests(l.scenario) {
+	if Rests(l.scenario) && l.edge {
 		if err := warm(ctx, order); err != nil {
 			return err
 		}
@@ -204,15 +205,21 @@ func (c *comparison) load(ctx context.Context, l load, o *observer, t *Trial) er
 
 // What comes before the memory of an edge is looked at for the first time.
 const (
-	warmFor         = 500 * time.Millisecond
+	warmFor         = time.Second
+	longestRest     = 15 * time.Second
 	warmConnections = 16
 	warmSize        = 128 // bytes
 )
 
-// warm has connections come and go and then leaves the edge alone, as long as it is left alone with the tunnels that follow: its code and
-// its pools are in its memory then, and what is measured is what tunnels take.
+// restFor is how long an edge is left alone then: as long as it will be with the tunnels, since collectors and allocators give back late.
+func restFor(s scenario.Scenario) time.Duration {
+	return min(time.Duration(s.Warmup+s.Duration), longestRest)
+}
+
+// warm has connections come and go and then leaves the edge alone: its code and its pools are in its memory then, what it needed for
+// arrivals alone no more, and what is measured is what tunnels take.
 func warm(ctx context.Context, order drive.Order) error {
-	rest := time.Duration(order.Scenario.Warmup)
+	rest := restFor(order.Scenario)
 	order.Processes, order.Tell = nil, nil
 	order.Scenario.Name, order.Scenario.Warmup, order.Scenario.Duration = "warm-up", 0, scenario.Span(warmFor)
 	order.Scenario.Groups = []scenario.Group{{

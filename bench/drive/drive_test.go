@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"fairlead/bench/backend"
 	"fairlead/bench/scenario"
+	"fairlead/bench/ws"
 	"fairlead/tlsterm/selfsigned"
 )
 
@@ -327,5 +329,20 @@ func TestNobodyThere(t *testing.T) {
 	_, err = Run(t.Context(), Order{Scenario: s, Aim: Aim{URL: "ws://" + l.Addr().String()}})
 	if !errors.Is(err, ErrNothingOpened) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestIdleTunnelsHaveBeenUsed: each sends one ping when it is open, if it is not to send any more.
+func TestIdleTunnelsHaveBeenUsed(t *testing.T) {
+	var pongs atomic.Int64
+	e := newEdge(t, serve(t, backend.Settings{}, nil), func(_ int, b []byte) []byte {
+		if b[0] == 0x80|ws.OpPong {
+			pongs.Add(1)
+		}
+		return b
+	})
+	clean(t, drive(t, Order{Scenario: parse(t, `groups: [{does: idle, connections: 5}]`), Aim: Aim{URL: "ws://" + e.address}}))
+	if got := pongs.Load(); got != 5 {
+		t.Errorf("%d pongs", got)
 	}
 }

@@ -54,7 +54,12 @@ func TestFaultsAreSeen(t *testing.T) {
 			return b
 		}},
 		{name: "answers stop", want: FailTimeout, timeout: time.Second, does: "{does: echo, connections: 1, rate: 50}", meddle: func(int, []byte) []byte { return []byte{} }},
-		{name: "the Close frame is not answered", want: FailClose, does: "{does: idle, connections: 1}", meddle: func(int, []byte) []byte { return []byte{} }},
+		{name: "the Close frame is not answered", want: FailClose, does: "{does: idle, connections: 1}", meddle: func(n int, b []byte) []byte {
+			if n == 0 {
+				return b // the pong
+			}
+			return []byte{}
+		}},
 		{name: "a Close frame that nobody asked for", want: FailBroken, does: "{does: echo, connections: 1, rate: 50}", meddle: func(n int, b []byte) []byte {
 			if n == 0 {
 				return []byte("\x88\x02\x03\xe8")

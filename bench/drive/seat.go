@@ -143,9 +143,12 @@ func (s *seat) use(ctx context.Context, tunnel *load.Tunnel) error {
 		timer := time.AfterFunc(d, leave)
 		defer timer.Stop()
 	}
-	if d := time.Duration(s.group.does.Ping); d > 0 {
+	switch d := time.Duration(s.group.does.Ping); {
+	case d > 0:
 		timer := l.ping(d)
 		defer timer.Stop()
+	case s.group.does.Does == scenario.Idle:
+		l.put(frame{opcode: ws.OpPing})
 	}
 	return s.listen(l)
 }

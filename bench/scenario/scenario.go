@@ -82,7 +82,7 @@ const (
 	Echo Kind = "echo"
 	// Chat keeps tunnels open in rooms and sends messages that come to all of the room.
 	Chat Kind = "chat"
-	// Idle keeps tunnels open.
+	// Idle keeps tunnels open. Without Ping each sends a single one when it is open, so that it has been used.
 	Idle Kind = "idle"
 	// Download and Upload move Bytes again and again.
 	Download Kind = "download"
@@ -112,7 +112,7 @@ type Group struct {
 	Bytes      Size `yaml:"bytes" json:"bytes,omitempty"`
 	Stall      Span `yaml:"stall" json:"stall,omitempty"`
 	StallEvery Size `yaml:"stall_every" json:"stall_every,omitempty"`
-	// Ping is how often each tunnel sends a ping; 0: never.
+	// Ping is how often each tunnel sends a ping; 0: never, but see Idle.
 	Ping Span `yaml:"ping" json:"ping,omitempty"`
 	// Lifetime is how long a tunnel lasts on average before it is closed and opened anew: times are exponentially
 	// distributed, as departures of many independent users are. 0: as long as the run.
