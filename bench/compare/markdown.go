@@ -21,8 +21,35 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 			}
 		}
 	}
+	r.markdownGoals(&text)
+	if r.Unsure() {
+		fmt.Fprintf(&text, "\n~: %s.\n", Unsure)
+	}
+	for _, f := range r.Failing() {
+		fmt.Fprintf(&text, "\nFAILED: %s\n", cellText(f.String()))
+	}
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+func (r *Report) markdownGoals(w io.Writer) {
+	if len(r.Goals) == 0 {
+		return
+	}
+	_, _ = fmt.Fprint(w, "\n### Goals\n\n| goal | edge | scenario | measured | to be reached | |\n|---|---|---|---|---|---|\n")
+	for _, g := range r.Goals {
+		measured := strings.Join(strings.Fields(strings.Join([]string{g.Value(), parenthesized(g.Spread()), g.Metric.Title(), g.To()}, " ")), " ")
+		row := []string{g.Name, g.Edge, g.Scenario, measured, g.Bound(), string(g.Verdict)}
+		for i := range row {
+			row[i] = cellText(row[i])
+		}
+		_, _ = fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
+	}
+	for _, g := range r.Goals {
+		if g.About != "" {
+			_, _ = fmt.Fprintf(w, "\n- %s: %s\n", cellText(g.Name), cellText(strings.Join(strings.Fields(g.About), " ")))
+		}
+	}
 }
 
 // conditions are what the figures depend on.

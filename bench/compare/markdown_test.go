@@ -23,6 +23,7 @@ func TestMarkdown(t *testing.T) {
 	for _, want := range []string{
 		"| command | `fairlead-bench compare --edge mine=a \\| b` |", "| haproxy | HAProxy 2.6 |", "| missing | envoy |", "### echo", "\n| fairlead | ",
 		"- fairlead, round 1: the generator was saturated: it used 99% of its cores", "- haproxy, round 2: FAILED: it ended",
+		"~3.00 (2.00-4.00)", "~: in some of its rounds", "FAILED: haproxy under echo (1 of 3 trials): it ended",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)

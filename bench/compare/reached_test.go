@@ -96,7 +96,14 @@ func TestVerdicts(t *testing.T) {
 func TestGoalsAreShown(t *testing.T) {
 	r := judged(t, "{name: fast, about: <i>why</i>, scenario: echo, metric: cpu_us, of: best peer, at_most: 0.5}")
 	r.Complete()
-	var text, page bytes.Buffer
+	var text, page, document bytes.Buffer
+	if err := r.WriteMarkdown(&document); err != nil {
+		t.Fatal(err)
+	}
+	const row = "| fast | fairlead | echo | 0.67 (0.67 to 0.67) CPU µs of that of the best peer | at most 0.50 | FAIL |\n"
+	if !strings.Contains(document.String(), row) || !strings.Contains(document.String(), "\n- fast: <i>why</i>\n") {
+		t.Errorf("the goal is not in\n%s", document.String())
+	}
 	if err := r.Write(&text); err != nil {
 		t.Fatal(err)
 	}
