@@ -5,55 +5,30 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/goccy/go-yaml"
 
 	"fairlead/bench/scenario"
+	"fairlead/bench/shelf"
 )
 
 //go:embed goals/*.yaml
 var shippedGoals embed.FS
 
-const (
-	goalsFolder   = "goals"
-	yamlExtension = ".yaml"
-	// largestGoals is in bytes.
-	largestGoals = 1 << 20
-)
-
-var errGoalsTooLarge = errors.New("a file of goals has at most 1 MiB")
+var goalFiles = shelf.Shelf{Shipped: shippedGoals, Folder: "goals", Kind: "file of goals"}
 
 // GoalNames are the shipped goals, in the order of the alphabet.
-func GoalNames() []string {
-	entries, err := shippedGoals.ReadDir(goalsFolder)
-	if err != nil {
-		panic(fmt.Sprintf("the folder that is embedded cannot be read: %v", err))
-	}
-	names := make([]string, len(entries))
-	for i, e := range entries {
-		names[i] = strings.TrimSuffix(e.Name(), yamlExtension)
-	}
-	return names
-}
+func GoalNames() []string { return goalFiles.Names() }
 
 // GoalText is the file of shipped goals.
-func GoalText(name string) ([]byte, error) {
-	if !slices.Contains(GoalNames(), name) {
-		return nil, fmt.Errorf("there are no goals %q; shipped are %s; a file is named with a / or .yaml", name, strings.Join(GoalNames(), ", "))
-	}
-	return shippedGoals.ReadFile(path.Join(goalsFolder, name+yamlExtension))
-}
+func GoalText(name string) ([]byte, error) { return goalFiles.Text(name) }
 
 // LoadGoals reads goals and the scenarios that they are measured under: the name of shipped ones, or a file, which has a slash or ends in
 // .yaml or .yml.
 func LoadGoals(nameOrFile string) (*Goals, error) {
-	text, err := readGoals(nameOrFile)
+	text, err := goalFiles.Read(nameOrFile)
 	if err != nil {
 		return nil, err
 	}
@@ -64,39 +39,12 @@ func LoadGoals(nameOrFile string) (*Goals, error) {
 	return g, g.load(filepath.Dir(nameOrFile))
 }
 
-func readGoals(nameOrFile string) ([]byte, error) {
-	if !isPath(nameOrFile) {
-		return GoalText(nameOrFile)
-	}
-	f, err := os.Open(nameOrFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the goals: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // Only read from.
-	text, err := io.ReadAll(io.LimitReader(f, largestGoals+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("read the goals: %w", err)
-	case len(text) > largestGoals:
-		return nil, fmt.Errorf("%s: %w", nameOrFile, errGoalsTooLarge)
-	}
-	return text, nil
-}
-
-func isPath(nameOrFile string) bool {
-	return strings.ContainsRune(nameOrFile, '/') || strings.HasSuffix(nameOrFile, yamlExtension) || strings.HasSuffix(nameOrFile, ".yml")
-}
-
 // ParseGoals reads the text of goals, strictly: unknown and doubled keys are mistakes. name stands for the file in errors, each of which has
 // its line. The scenarios are not looked for.
 func ParseGoals(name string, text []byte) (*Goals, error) {
 	var g Goals
-	err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&g)
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil, fmt.Errorf("%s: the file is empty", name)
-	case err != nil:
-		return nil, fmt.Errorf("%s:%w", name, err)
+	if err := shelf.Decode(name, text, &g); err != nil {
+		return nil, err
 	}
 	s := source{name: name, text: text}
 	g.edges, _ = s.place("$.edges")
@@ -133,7 +81,7 @@ func (g *Goals) load(folder string) error {
 			return nil
 		}
 		file := *called
-		if isPath(file) && !filepath.IsAbs(file) {
+		if shelf.IsPath(file) && !filepath.IsAbs(file) {
 			// With a slash, so that it is taken for a file.
 			file = folder + string(filepath.Separator) + file
 		}
