@@ -208,7 +208,7 @@ func TestKeepingUp(t *testing.T) {
 	}
 	said := 0
 	for _, remark := range r.Remarks("echo") {
-		if strings.Contains(remark.Text, "of 1000 echo that were due 500 came") && !remark.Bad {
+		if strings.Contains(remark.Text, "echo: it did not keep up: 500 of 1000") && !remark.Bad {
 			said++
 		}
 	}

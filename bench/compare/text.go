@@ -234,7 +234,7 @@ func (t Trial) remarks() []Remark {
 	for _, g := range t.Result.Groups {
 		// Of a room every delivery comes, so there it is another number; in a storm there is nowhere to send to.
 		if t.Scenario != Storm && !t.Result.Partial && g.Loop == "open" && g.Does != scenario.Chat && float64(g.Came) < keptUp*float64(g.Offered) {
-			say(false, "it did not keep up: of %d %s that were due %d came in the measured time", g.Offered, g.Name, g.Came)
+			say(false, "%s: it did not keep up: %d of %d that were due came in the measured time", g.Name, g.Came, g.Offered)
 		}
 	}
 	for _, why := range t.Result.Generator.Saturated {
