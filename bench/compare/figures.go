@@ -59,7 +59,8 @@ type Figure struct {
 	Edge     string `json:"edge"`
 	Metric   Metric `json:"metric"`
 	Spread
-	// Unsure says that in some of these rounds the generator was saturated: it is also the generator's figure.
+	// Unsure says that in some of these rounds the generator was saturated, so that it is also the generator's figure, or that the edge did
+	// not keep up with what it had to do.
 	Unsure bool `json:"unsure,omitempty"`
 	// ToPeer is the ratio to the best peer of the same round, ToDirect that to no edge at all; nil: there is none.
 	ToPeer   *Spread `json:"to_best_peer,omitempty"`
@@ -107,7 +108,7 @@ func (r *Report) figure(under string, m Metric, edge string) (Figure, bool) {
 			continue
 		}
 		values = append(values, v)
-		unsure = unsure || r.saturated(under, edge, round)
+		unsure = unsure || r.doubtful(under, edge, round)
 		if _, best := r.bestPeer(under, m, round, ""); best > 0 {
 			toPeer = append(toPeer, v/best)
 		}
@@ -132,25 +133,30 @@ func (r *Report) bestPeer(under string, m Metric, round int, but string) (name s
 			continue
 		}
 		v, ok := r.value(under, m, e.Name, round)
-		if ok && !r.failed(under, e.Name, round) && (best == 0 || m.More() == (v > best)) {
+		if ok && r.comparable(under, e.Name, round) && (best == 0 || m.More() == (v > best)) {
 			name, best = e.Name, v
 		}
 	}
 	return name, best
 }
 
-// saturated says that the generator was, in a trial.
-func (r *Report) saturated(under, edge string, round int) bool {
+// doubtful says that the generator was saturated in a trial, or that the edge did not keep up.
+func (r *Report) doubtful(under, edge string, round int) bool {
 	return slices.ContainsFunc(r.Trials, func(t Trial) bool {
-		return t.Scenario == under && t.Edge == edge && t.Round == round && t.Result != nil && len(t.Result.Generator.Saturated) > 0
+		return t.Scenario == under && t.Edge == edge && t.Round == round && t.Result != nil && (len(t.Result.Generator.Saturated) > 0 || t.behind() != nil)
 	})
 }
 
-// failed says that something happened that must not: no ratio is to such a trial.
-func (r *Report) failed(under, edge string, round int) bool {
+// comparable says that a ratio may be to a trial: nothing happened that must not, and the edge kept up, or it had less to do than others.
+func (r *Report) comparable(under, edge string, round int) bool {
 	return slices.ContainsFunc(r.Trials, func(t Trial) bool {
-		return t.Scenario == under && t.Edge == edge && t.Round == round && !t.Good()
+		return t.Scenario == under && t.Edge == edge && t.Round == round && t.Good() && t.behind() == nil
 	})
+}
+
+// tried says that there was such a trial.
+func (r *Report) tried(under, edge string, round int) bool {
+	return slices.ContainsFunc(r.Trials, func(t Trial) bool { return t.Scenario == under && t.Edge == edge && t.Round == round })
 }
 
 func (r *Report) value(under string, m Metric, edge string, round int) (float64, bool) {
@@ -186,7 +192,7 @@ func (t Trial) Value(m Metric) (float64, bool) {
 	case Worst:
 		return worst(*r), worst(*r) > 0
 	case Rate:
-		return rate(*r), rate(*r) > 0 && !moves(*r)
+		return float64(came(*r)) / r.Measured, came(*r) > 0 && r.Measured > 0 && !moves(*r)
 	case Throughput:
 		return throughput(*r), moves(*r)
 	case Memory:
@@ -201,7 +207,8 @@ func (t Trial) Value(m Metric) (float64, bool) {
 	return 0, false
 }
 
-// cpu is in microseconds for each answer that came while processor time was counted, or each MiB. A reload has processes come and go, whose time is not known afterwards.
+// cpu is in microseconds for each answer that came while processor time was counted, or each MiB. A reload has processes come and go,
+// whose time is not known afterwards.
 func (t Trial) cpu(all bool) (float64, bool) {
 	sum, found := 0.0, false
 	for _, p := range t.Result.Processes {
@@ -245,14 +252,6 @@ func worst(r drive.Result) float64 {
 		most = max(most, g.Latency.Max)
 	}
 	return most
-}
-
-func rate(r drive.Result) float64 {
-	sum := 0.0
-	for _, g := range r.Groups {
-		sum += g.Rate
-	}
-	return sum
 }
 
 func came(r drive.Result) int {

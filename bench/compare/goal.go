@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"fairlead/bench/scenario"
@@ -69,17 +70,18 @@ func (g *Goals) Only() map[string][]string {
 
 // Know returns an error for each edge that is named and that there is not, here or elsewhere.
 func (g *Goals) Know(names []string) error {
-	known := func(name string) bool { return name == "" || name == BestPeer || slices.Contains(names, name) }
+	known := func(name string) bool { return slices.Contains(names, name) }
 	for _, name := range g.Edges {
 		if !known(name) {
 			return fmt.Errorf("%s edges: %w: %q; there are %v", g.edges, errNoEdge, name, names)
 		}
 	}
 	for _, goal := range g.Goals {
-		for key, name := range map[string]string{"edge": goal.Edge, "of": goal.Of} {
-			if !known(name) {
-				return fmt.Errorf("%s %s: %w: %q; there are %v", goal.where, key, errNoEdge, name, names)
-			}
+		if !known(goal.Edge) {
+			return fmt.Errorf("%s edge: %w: %q; there are %v", goal.where, errNoEdge, goal.Edge, names)
+		}
+		if goal.Of != "" && goal.Of != BestPeer && !known(goal.Of) {
+			return fmt.Errorf("%s of: %w: %q; there are %v", goal.where, errNoEdge, goal.Of, names)
 		}
 	}
 	return nil
@@ -103,6 +105,9 @@ func (g Goal) check() (found []mistake) {
 	demand(g.Of == "" || g.Of != g.Edge, "of", "is the edge itself")
 	demand(g.OfScenario == "" || g.OfScenario != g.Scenario, "of_scenario", "is the scenario itself")
 	demand(g.Metric != Lost || g.Of == "" && g.OfScenario == "", "metric", "%s is none as a rule, so there is no ratio to it", Lost)
+	for key, bound := range map[string]*float64{"at_most": g.AtMost, "at_least": g.AtLeast} {
+		demand(bound == nil || *bound >= 0 && !math.IsInf(*bound, 0), key, "must be a number from 0 on")
+	}
 	switch {
 	case g.AtMost != nil && g.AtLeast != nil:
 		demand(false, "at_least", "there is at_most already")

@@ -1,6 +1,8 @@
 package compare
 
 import (
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -47,6 +49,9 @@ func TestGoalsMistakes(t *testing.T) {
 		{name: "metric", text: strings.Replace(good, "p99_ms", "p99", 1), want: []string{"x.yaml:[5:13] metric: must be one of [cpu_us", ">  5 |     metric: p99"}},
 		{name: "no scenario", text: strings.Replace(good, "    scenario: echo\n", "", 1), want: []string{"x.yaml:[3:", "scenario: is missing"}},
 		{name: "no bound", text: strings.Replace(good, "    at_most: 3\n", "", 1), want: []string{"x.yaml:[3:", "at_most or at_least is missing"}},
+		{name: "no finite bound", text: strings.Replace(good, "at_most: 3", "at_most: .inf", 1), want: []string{"x.yaml:[6:14] at_most: must be a number from 0 on"}},
+		{name: "no number at all", text: strings.Replace(good, "at_most: 3", "at_most: .nan", 1), want: []string{"x.yaml:[6:14] at_most: must be a number from 0 on"}},
+		{name: "below nothing", text: strings.Replace(good, "at_most: 3", "at_most: -3", 1), want: []string{"x.yaml:[6:14] at_most: must be a number from 0 on"}},
 		{name: "both bounds", text: good + "    at_least: 1\n", want: []string{"x.yaml:[7:15] at_least: there is at_most already"}},
 		{name: "wrong way", text: strings.Replace(good, "at_most", "at_least", 1), want: []string{"x.yaml:[6:15] at_least: of p99_ms less is better, so it is at_most"}},
 		{name: "wrong way of more", text: strings.Replace(good, "p99_ms", "rate", 1), want: []string{"x.yaml:[6:14] at_most: of rate more is better, so it is at_least"}},
@@ -105,6 +110,19 @@ func TestLoadGoals(t *testing.T) {
 	if err := g.Know(Names()); err == nil || !strings.Contains(err.Error(), "goals.yaml:[1:8] edges: no such edge") {
 		t.Errorf("an edge that there is not: %v", err)
 	}
+	for _, text := range []string{
+		"edges: [best peer]\ngoals:\n  - {name: a, scenario: echo, metric: cpu_us, at_most: 2}\n",
+		"goals:\n  - {name: a, edge: best peer, scenario: echo, metric: cpu_us, at_most: 2}\n",
+		"goals:\n  - {name: a, of: mine, scenario: echo, metric: cpu_us, at_most: 2}\n",
+	} {
+		bad, err := ParseGoals("x.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := bad.Know(Names()); !errors.Is(err, errNoEdge) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 	if err := g.Know(append(Names(), "mine")); err != nil {
 		t.Error(err)
 	}
@@ -144,6 +162,9 @@ func FuzzParseGoals(f *testing.F) {
 		g, err := ParseGoals("fuzz.yaml", text)
 		if err != nil {
 			return
+		}
+		if _, err := json.Marshal(g); err != nil {
+			t.Errorf("%q was accepted and cannot be written: %v", text, err)
 		}
 		for _, goal := range g.Goals {
 			if (goal.AtMost == nil) == (goal.AtLeast == nil) || goal.Edge == "" {

@@ -12,7 +12,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 	var text strings.Builder
 	r.conditions(&text)
 	for _, s := range r.Scenarios {
-		fmt.Fprintf(&text, "\n### %s\n\n%s\n\n", s.Name, strings.Join(strings.Fields(s.About), " "))
+		fmt.Fprintf(&text, "\n### %s\n\n%s\n\n", s.Name, cellText(s.About))
 		r.markdownTable(&text, s.Name)
 		if remarks := r.Remarks(s.Name); len(remarks) > 0 {
 			text.WriteByte('\n')
@@ -22,6 +22,10 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		}
 	}
 	r.markdownGoals(&text)
+	fmt.Fprintf(&text, "\n%s\n", legend)
+	if r.Partial {
+		fmt.Fprintf(&text, "\n%s\n", partial)
+	}
 	if r.Unsure() {
 		fmt.Fprintf(&text, "\n~: %s.\n", Unsure)
 	}
@@ -38,7 +42,7 @@ func (r *Report) markdownGoals(w io.Writer) {
 	}
 	_, _ = fmt.Fprint(w, "\n### Goals\n\n| goal | edge | scenario | measured | to be reached | |\n|---|---|---|---|---|---|\n")
 	for _, g := range r.Goals {
-		measured := strings.Join(strings.Fields(strings.Join([]string{g.Value(), parenthesized(g.Spread()), g.Metric.Title(), g.To()}, " ")), " ")
+		measured := strings.Join([]string{g.Value(), parenthesized(g.Spread()), g.Metric.Title(), g.To()}, " ")
 		row := []string{g.Name, g.Edge, g.Scenario, measured, g.Bound(), string(g.Verdict)}
 		for i := range row {
 			row[i] = cellText(row[i])
@@ -47,7 +51,7 @@ func (r *Report) markdownGoals(w io.Writer) {
 	}
 	for _, g := range r.Goals {
 		if g.About != "" {
-			_, _ = fmt.Fprintf(w, "\n- %s: %s\n", cellText(g.Name), cellText(strings.Join(strings.Fields(g.About), " ")))
+			_, _ = fmt.Fprintf(w, "\n- %s: %s\n", cellText(g.Name), cellText(g.About))
 		}
 	}
 }
@@ -85,7 +89,7 @@ func (r *Report) markdownTable(w io.Writer, scenario string) {
 	}
 	_, _ = fmt.Fprintln(w, head+"\n"+rule)
 	for _, e := range r.Edges {
-		if !r.tried(scenario, e.Name) {
+		if !r.triedAtAll(scenario, e.Name) {
 			continue
 		}
 		row := "| " + cellText(e.Name) + " |"
@@ -96,5 +100,7 @@ func (r *Report) markdownTable(w io.Writer, scenario string) {
 	}
 }
 
-// cellText is text that cannot end a cell of a table.
-func cellText(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+// cellText is text that cannot end a cell of a table, or the item of a list.
+func cellText(s string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(s), " "), "|", `\|`)
+}

@@ -13,7 +13,8 @@ func TestMarkdown(t *testing.T) {
 	r.Missing = []Missing{{Name: "envoy", How: "somehow"}}
 	r.Edges[2].Version = "HAProxy 2.6"
 	r.Trials[0].Result.Generator.Saturated = []string{"it used 99% of its cores"}
-	r.Trials[5].Error = "it ended"
+	r.Trials[5].Error = "it ended\n| and said\n- something"
+	r.Partial = true
 	r.Complete()
 	var out bytes.Buffer
 	if err := r.WriteMarkdown(&out); err != nil {
@@ -22,7 +23,8 @@ func TestMarkdown(t *testing.T) {
 	text := out.String()
 	for _, want := range []string{
 		"| command | `fairlead-bench compare --edge mine=a \\| b` |", "| haproxy | HAProxy 2.6 |", "| missing | envoy |", "### echo", "\n| fairlead | ",
-		"- fairlead, round 1: the generator was saturated: it used 99% of its cores", "- haproxy, round 2: FAILED: it ended",
+		"- fairlead, round 1: the generator was saturated: it used 99% of its cores", "- haproxy, round 2: FAILED: it ended \\| and said - something\n",
+		"\nEach cell is the median", "\nPARTIAL: ",
 		"~3.00 (2.00-4.00)", "~: in some of its rounds", "FAILED: haproxy under echo (1 of 3 trials): it ended",
 	} {
 		if !strings.Contains(text, want) {

@@ -21,6 +21,8 @@ type Reached struct {
 	Goal
 	// Measured is over the rounds in which nothing went wrong; nil: there are none.
 	Measured *Spread `json:"measured,omitempty"`
+	// Gaps is in how many rounds it was tried and could not be measured: what has to be reached in every round is not measured then.
+	Gaps int `json:"gaps,omitempty"`
 	// Unsure says that in some of these rounds a generator was saturated.
 	Unsure  bool    `json:"unsure,omitempty"`
 	Verdict Verdict `json:"verdict"`
@@ -35,9 +37,11 @@ func (r *Report) reach(g Goal) Reached {
 		if ok {
 			values = append(values, v)
 			reached.Unsure = reached.Unsure || unsure
+		} else if r.tried(g.Scenario, g.Edge, round) {
+			reached.Gaps++
 		}
 	}
-	if reached.Measured = spreadOrNil(values); reached.Measured == nil {
+	if reached.Measured = spreadOrNil(values); reached.Measured == nil || g.Worst && reached.Gaps > 0 {
 		return reached
 	}
 	reached.Verdict = Fail
@@ -47,10 +51,12 @@ func (r *Report) reach(g Goal) Reached {
 	return reached
 }
 
-// goalValue is what a round gives for a goal, and whether a generator was saturated in it.
+// goalValue is what a round gives for a goal, and whether a generator was saturated in it. A trial in which something happened that must
+// not gives nothing, but for how many tunnels were lost; nor does one of an edge that did not keep up.
 func (r *Report) goalValue(g Goal, round int) (v float64, unsure, ok bool) {
 	v, ok = r.value(g.Scenario, g.Metric, g.Edge, round)
-	unsure = r.saturated(g.Scenario, g.Edge, round)
+	ok = ok && (g.Metric == Lost || r.comparable(g.Scenario, g.Edge, round))
+	unsure = r.doubtful(g.Scenario, g.Edge, round)
 	if !ok || g.Of == "" && g.OfScenario == "" {
 		return v, unsure, ok
 	}
@@ -64,10 +70,10 @@ func (r *Report) goalValue(g Goal, round int) (v float64, unsure, ok bool) {
 		}
 	}
 	to, ok := r.value(under, g.Metric, other, round)
-	if !ok || to <= 0 {
+	if !ok || to <= 0 || !r.comparable(under, other, round) {
 		return 0, false, false
 	}
-	return v / to, unsure || r.saturated(under, other, round), true
+	return v / to, unsure || r.doubtful(under, other, round), true
 }
 
 // decisive is the value that has to be in reach.
@@ -97,7 +103,11 @@ func (g Reached) Value() string {
 	if g.Measured == nil {
 		return "-"
 	}
-	return unsureMark(g.Unsure) + g.format(g.decisive())
+	text := unsureMark(g.Unsure) + g.format(g.decisive())
+	if g.Gaps > 0 {
+		text += fmt.Sprintf(" in %d of %d rounds", g.Measured.N, g.Measured.N+g.Gaps)
+	}
+	return text
 }
 
 // Spread is empty where there was one round.

@@ -58,6 +58,48 @@ func TestVerdicts(t *testing.T) {
 			change: func(t *Trial) { t.Result.Failed = 1 },
 		},
 		{
+			name: "failed under reload", goal: "{name: a, scenario: reload, metric: p99_ms, at_most: 100}", verdict: NotMeasured, value: "-",
+			change: func(t *Trial) { t.Scenario, t.Result.Failed = Reload, 1 },
+		},
+		{
+			name: "lost under reload", goal: "{name: a, scenario: reload, metric: lost, at_most: 0}", verdict: Fail, value: "7", spread: "7 to 7",
+			change: func(t *Trial) {
+				t.Scenario, t.Result.Failed = Reload, 7
+				t.Result.Failures = map[drive.Failure]drive.Failures{drive.FailBroken: {Count: 7}}
+			},
+		},
+		{
+			name: "one round failed", goal: "{name: a, scenario: echo, metric: p99_ms, at_most: 3}", verdict: Pass, value: "2.50 in 2 of 3 rounds", spread: "2.00 to 3.00",
+			change: func(t *Trial) {
+				if t.Round == 0 {
+					t.Error = "gone"
+				}
+			},
+		},
+		{
+			name: "worst of rounds of which one failed", goal: "{name: a, scenario: echo, metric: p99_ms, at_most: 3, worst: true}", verdict: NotMeasured,
+			value: "3.00 in 2 of 3 rounds", spread: "2.00 to 3.00",
+			change: func(t *Trial) {
+				if t.Round == 0 {
+					t.Error = "gone"
+				}
+			},
+		},
+		{
+			name: "did not keep up", goal: "{name: a, scenario: echo, metric: p99_ms, at_most: 3}", verdict: NotMeasured, value: "-",
+			change: func(t *Trial) {
+				t.Result.Groups[0].Loop, t.Result.Groups[0].Offered, t.Result.Groups[0].Came = "open", 1000, 500
+			},
+		},
+		{
+			name: "a peer that did not keep up", goal: "{name: a, scenario: echo, metric: p99_ms, of: best peer, at_most: 3}", verdict: Pass, value: "0.25", spread: "0.25 to 0.25",
+			change: func(t *Trial) {
+				if t.Edge == "haproxy" {
+					t.Result.Groups[0].Loop, t.Result.Groups[0].Offered, t.Result.Groups[0].Came = "open", 1000, 500
+				}
+			},
+		},
+		{
 			name: "peers failed", goal: "{name: a, scenario: echo, metric: cpu_us, of: haproxy, at_most: 100}", verdict: NotMeasured, value: "-",
 			change: func(t *Trial) {
 				if t.Edge == "haproxy" {

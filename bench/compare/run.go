@@ -220,7 +220,7 @@ func restFor(s scenario.Scenario) time.Duration {
 // arrivals alone no more, and what is measured is what tunnels take.
 func warm(ctx context.Context, order drive.Order) error {
 	rest := restFor(order.Scenario)
-	order.Processes, order.Tell = nil, nil
+	order.Processes, order.Tell, order.Scenario.During = nil, nil, nil
 	order.Scenario.Name, order.Scenario.Warmup, order.Scenario.Duration = "warm-up", 0, scenario.Span(warmFor)
 	order.Scenario.Groups = []scenario.Group{{
 		Name: "warm-up", Does: scenario.Connect, Path: order.Scenario.Groups[0].Path, Connections: warmConnections, Closed: true,

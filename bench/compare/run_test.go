@@ -177,6 +177,12 @@ func TestWarmUp(t *testing.T) {
 	if r := compareAll(t, t.Context(), plan(t, text, "plain")); len(r.Trials) != 1 || !r.Trials[0].Good() {
 		t.Fatalf("got %v", r.Remarks("still"))
 	}
+	// The command of a scenario is for the time that counts.
+	file := filepath.Join(t.TempDir(), "ran")
+	r := compareAll(t, t.Context(), plan(t, text+"during: {command: \"echo >> "+file+"\"}\n", "plain"))
+	if ran, err := os.ReadFile(file); len(r.Trials) != 1 || !r.Trials[0].Good() || err != nil || len(ran) != 1 {
+		t.Errorf("it ran %d times: %v, %v", len(ran), err, r.Remarks("still"))
+	}
 	p := plan(t, text, "deaf")
 	if r := compareAll(t, t.Context(), p); r.Failed != 1 || !strings.Contains(r.Trials[0].Error, "warm up") {
 		t.Errorf("got %v", r.Remarks("still"))

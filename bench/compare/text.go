@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"fairlead/bench/drive"
 	"fairlead/bench/scenario"
 )
 
@@ -39,12 +40,12 @@ func (r *Report) Write(w io.Writer) error {
 		r.remarks(table, s.Name)
 	}
 	r.writeGoals(table)
-	fmt.Fprintf(table, "\nEach cell is the median over the rounds (lowest to highest), ×: its ratio to the best peer, in the same round.\n")
+	fmt.Fprintf(table, "\n%s\n", legend)
 	if r.Unsure() {
 		fmt.Fprintf(table, "~: %s.\n", Unsure)
 	}
 	if r.Partial {
-		fmt.Fprintln(table, "PARTIAL: the comparison was interrupted")
+		fmt.Fprintln(table, partial)
 	}
 	for _, f := range r.Failing() {
 		fmt.Fprintf(table, "FAILED: %s\n", f)
@@ -96,7 +97,7 @@ func (r *Report) table(w io.Writer, under string) {
 	}
 	_, _ = fmt.Fprintln(w)
 	for _, e := range r.Edges {
-		if !r.tried(under, e.Name) {
+		if !r.triedAtAll(under, e.Name) {
 			continue
 		}
 		_, _ = fmt.Fprintf(w, "%s\t", e.Name)
@@ -107,7 +108,7 @@ func (r *Report) table(w io.Writer, under string) {
 	}
 }
 
-func (r *Report) tried(under, edge string) bool {
+func (r *Report) triedAtAll(under, edge string) bool {
 	for _, t := range r.Trials {
 		if t.Scenario == under && t.Edge == edge {
 			return true
@@ -131,15 +132,20 @@ func (r *Report) cell(under string, m Metric, edge string) string {
 	return text
 }
 
-// Unsure is what the mark before such a figure means.
-const Unsure = "in some of its rounds the generator was saturated, so the figure is also the generator's"
+// What stands below the tables.
+const (
+	legend  = "Each cell is the median over the rounds (lowest to highest), ×: its ratio to the best peer, in the same round."
+	partial = "PARTIAL: the comparison was interrupted"
+	// Unsure is what the mark before such a figure means.
+	Unsure = "in some of its rounds the generator was saturated, so the figure is also the generator's, or the edge did not keep up"
+)
 
 // Unsure says that there are such figures.
 func (r *Report) Unsure() bool {
 	return slices.ContainsFunc(r.Figures, func(f Figure) bool { return f.Unsure }) || slices.ContainsFunc(r.Goals, func(g Reached) bool { return g.Unsure })
 }
 
-// unsureMark stands before a figure that is also the generator's.
+// unsureMark stands before a figure that does not compare well.
 func unsureMark(unsure bool) string {
 	if unsure {
 		return "~"
@@ -213,6 +219,20 @@ func (r *Report) handshakes(under string) []string {
 	return kinds
 }
 
+// behind are the groups that the edge did not keep up with.
+func (t Trial) behind() (found []drive.GroupResult) {
+	if t.Scenario == Storm || t.Result == nil || t.Result.Partial {
+		return nil // in a storm there is nowhere to send to
+	}
+	for _, g := range t.Result.Groups {
+		// Of a room every delivery comes, so there it is another number.
+		if g.Loop == "open" && g.Does != scenario.Chat && float64(g.Came) < keptUp*float64(g.Offered) {
+			found = append(found, g)
+		}
+	}
+	return found
+}
+
 func (t Trial) remarks() []Remark {
 	var found []Remark
 	say := func(bad bool, format string, args ...any) {
@@ -231,11 +251,8 @@ func (t Trial) remarks() []Remark {
 	if t.Result.Partial {
 		say(false, "interrupted; not in the figures")
 	}
-	for _, g := range t.Result.Groups {
-		// Of a room every delivery comes, so there it is another number; in a storm there is nowhere to send to.
-		if t.Scenario != Storm && !t.Result.Partial && g.Loop == "open" && g.Does != scenario.Chat && float64(g.Came) < keptUp*float64(g.Offered) {
-			say(false, "%s: it did not keep up: %d of %d that were due came in the measured time", g.Name, g.Came, g.Offered)
-		}
+	for _, g := range t.behind() {
+		say(false, "%s: it did not keep up: %d of %d that were due came in the measured time", g.Name, g.Came, g.Offered)
 	}
 	for _, why := range t.Result.Generator.Saturated {
 		say(false, "the generator was saturated: %s", why)

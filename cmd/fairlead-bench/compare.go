@@ -111,7 +111,7 @@ func follow(plan *compare.Plan, w io.Writer) {
 	}
 	plan.Ended = func(t compare.Trial) {
 		p.end()
-		if !t.Good() {
+		if t.Failed() {
 			_, _ = fmt.Fprintf(w, "        %s under %s: FAILED\n", t.Edge, t.Scenario)
 		}
 	}

@@ -32,6 +32,12 @@ func TestCompare(t *testing.T) {
 	if status := execute([]string{"report", file, "--markdown", tables}, &again, io.Discard); status != statusOK || again.String() != out.String() {
 		t.Errorf("status %d; the report is another when it was read:\n%s\n%s", status, again.String(), out.String())
 	}
+	var told bytes.Buffer
+	kept := filepath.Join(folder, "kept.json")
+	status = execute([]string{"report", file, "--html", filepath.Join(folder, "none", "out.html"), "--json", kept}, io.Discard, &told)
+	if _, err := os.Stat(kept); err != nil || status != statusFailed || !strings.Contains(told.String(), "write the report as a page") {
+		t.Errorf("status %d, %v: a page that cannot be written keeps the rest from it: %s", status, err, told.String())
+	}
 	if text, err := os.ReadFile(tables); err != nil || !bytes.Contains(text, []byte("\n| direct |")) {
 		t.Errorf("the tables: %v\n%s", err, text)
 	}

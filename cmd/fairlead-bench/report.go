@@ -26,34 +26,27 @@ func (o *outputs) add(flags *pflag.FlagSet) {
 
 // write puts the report where it was asked for.
 func (o outputs) write(stdout io.Writer, r compare.Report) error {
-	if o.json != "-" {
-		if err := r.Write(stdout); err != nil {
-			return fmt.Errorf("write the report: %w", err)
+	writeJSON := func(w io.Writer) error {
+		encoder := json.NewEncoder(w)
+		encoder.SetIndent("", " ")
+		return encoder.Encode(r)
+	}
+	// The run may have taken long: one that cannot be written keeps none of the others from it.
+	var found []error
+	note := func(what string, err error) {
+		if err != nil {
+			found = append(found, fmt.Errorf("write the report%s: %w", what, err))
 		}
 	}
-	if err := writeFile(o.html, r.WritePage); err != nil {
-		return fmt.Errorf("write the report as a page: %w", err)
-	}
-	if err := writeFile(o.markdown, r.WriteMarkdown); err != nil {
-		return fmt.Errorf("write the report as Markdown: %w", err)
-	}
-	if o.json == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return fmt.Errorf("write the report as JSON: %w", err)
-	}
-	text = append(text, '\n')
 	if o.json == "-" {
-		_, err = stdout.Write(text)
+		note(" as JSON", writeJSON(stdout))
 	} else {
-		err = os.WriteFile(o.json, text, 0o644) //nolint:gosec // A report, to be shown.
+		note("", r.Write(stdout))
+		note(" as JSON", writeFile(o.json, writeJSON))
 	}
-	if err != nil {
-		return fmt.Errorf("write the report as JSON: %w", err)
-	}
-	return nil
+	note(" as a page", writeFile(o.html, r.WritePage))
+	note(" as Markdown", writeFile(o.markdown, r.WriteMarkdown))
+	return errors.Join(found...)
 }
 
 // writeFile has something written to the file of a name, if there is one.

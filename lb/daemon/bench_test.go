@@ -42,26 +42,42 @@ log: {sessions: "off"}
 		b.Run(bench.name, func(b *testing.B) {
 			address := e.d.Addrs(bench.listener)[0].String()
 			message, echo := bytes.Repeat([]byte("m"), 128), make([]byte, 128)
+			n := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := live(address, bench.tls, message, echo); err != nil {
+				resumed, err := live(address, bench.tls, message, echo)
+				if err != nil {
 					b.Fatal(err)
 				}
+				if resumed {
+					n++
+				}
+			}
+			if bench.tls == resumed && n < b.N-1 {
+				b.Errorf("%d of %d were resumed", n, b.N)
 			}
 		})
 	}
 }
 
-// live is a connection from its beginning to its end, in clear if c is nil.
-func live(address string, c *tls.Config, message, echo []byte) error {
+// live is a connection from its beginning to its end, in clear if c is nil, and says whether its session was resumed.
+func live(address string, c *tls.Config, message, echo []byte) (resumed bool, err error) {
 	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
-		return err
-	}
-	if c != nil {
-		conn = tls.Client(conn, c)
+		return false, err
 	}
 	defer func() { _ = conn.Close() }()
+	if c == nil {
+		return false, converse(conn, message, echo)
+	}
+	secure := tls.Client(conn, c)
+	defer func() { _ = secure.Close() }()
+	err = converse(secure, message, echo)
+	return secure.ConnectionState().DidResume, err
+}
+
+// converse asks for an Upgrade, and sends a message that has to come back.
+func converse(conn net.Conn, message, echo []byte) error {
 	if _, err := io.WriteString(conn, "GET /chat HTTP/1.1\r\nHost: localhost\r\nCookie: sid=user-1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"); err != nil {
 		return err
 	}
