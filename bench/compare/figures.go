@@ -103,16 +103,18 @@ func (r *Report) figure(under string, m Metric, edge string) (Figure, bool) {
 	var values, toPeer, toDirect []float64
 	unsure := false
 	for round := range r.Rounds {
-		v, ok := r.value(under, m, edge, round)
+		t, _ := r.trial(under, edge, round)
+		v, ok := t.figure(m)
 		if !ok {
 			continue
 		}
 		values = append(values, v)
-		unsure = unsure || r.doubtful(under, edge, round)
+		unsure = unsure || t.doubtful()
 		if _, best := r.bestPeer(under, m, round, ""); best > 0 {
 			toPeer = append(toPeer, v/best)
 		}
-		if direct, ok := r.value(under, m, Direct, round); ok && direct > 0 && edge != Direct {
+		none, _ := r.trial(under, Direct, round)
+		if direct, ok := none.figure(m); ok && direct > 0 && edge != Direct {
 			toDirect = append(toDirect, v/direct)
 		}
 	}
@@ -126,51 +128,48 @@ func (r *Report) figure(under string, m Metric, edge string) (Figure, bool) {
 	return f, true
 }
 
-// bestPeer is the best one in a round, but for the edge but, and its value; none and 0 if there is none.
-func (r *Report) bestPeer(under string, m Metric, round int, but string) (name string, best float64) {
+// bestPeer is the trial of the best one in a round, but for the edge but, and its value; none and 0 if there is none.
+func (r *Report) bestPeer(under string, m Metric, round int, but string) (peer Trial, best float64) {
 	for _, e := range r.Edges {
 		if !e.Peer || e.Name == but {
 			continue
 		}
-		v, ok := r.value(under, m, e.Name, round)
-		if ok && r.comparable(under, e.Name, round) && (best == 0 || m.More() == (v > best)) {
-			name, best = e.Name, v
+		t, _ := r.trial(under, e.Name, round)
+		if v, ok := t.figure(m); ok && t.comparable() && (best == 0 || m.More() == (v > best)) {
+			peer, best = t, v
 		}
 	}
-	return name, best
+	return peer, best
 }
 
-// doubtful says that the generator was saturated in a trial, or that the edge did not keep up.
-func (r *Report) doubtful(under, edge string, round int) bool {
-	return slices.ContainsFunc(r.Trials, func(t Trial) bool {
-		return t.Scenario == under && t.Edge == edge && t.Round == round && t.Result != nil && (len(t.Result.Generator.Saturated) > 0 || t.behind() != nil)
-	})
-}
-
-// comparable says that a ratio may be to a trial: nothing happened that must not, and the edge kept up, or it had less to do than others.
-func (r *Report) comparable(under, edge string, round int) bool {
-	return slices.ContainsFunc(r.Trials, func(t Trial) bool {
-		return t.Scenario == under && t.Edge == edge && t.Round == round && t.Good() && t.behind() == nil
-	})
-}
-
-// tried says that there was such a trial.
-func (r *Report) tried(under, edge string, round int) bool {
-	return slices.ContainsFunc(r.Trials, func(t Trial) bool { return t.Scenario == under && t.Edge == edge && t.Round == round })
-}
-
-func (r *Report) value(under string, m Metric, edge string, round int) (float64, bool) {
-	for _, t := range r.Trials {
-		if t.Scenario == under && t.Edge == edge && t.Round == round && t.usable() {
-			return t.Value(m)
-		}
+// trial is that of an edge under a scenario in a round. One that there was not has no figures, and is not comparable.
+func (r *Report) trial(under, edge string, round int) (t Trial, ok bool) {
+	at := slices.IndexFunc(r.Trials, func(t Trial) bool { return t.Scenario == under && t.Edge == edge && t.Round == round })
+	if at < 0 {
+		return Trial{}, false
 	}
-	return 0, false
+	return r.Trials[at], true
 }
+
+// doubtful says that the generator was saturated, or that the edge did not keep up.
+func (t Trial) doubtful() bool {
+	return t.Result != nil && len(t.Result.Generator.Saturated) > 0 || t.behind() != nil
+}
+
+// comparable says that a ratio may be to it: nothing happened that must not, and the edge kept up, or it had less to do than others.
+func (t Trial) comparable() bool { return t.Good() && t.behind() == nil }
 
 // usable says that figures may be taken from it. What went wrong in a reload is what is to be seen.
 func (t Trial) usable() bool {
 	return t.Good() || t.Scenario == Reload && t.Error == "" && t.Result != nil && !t.Result.Partial
+}
+
+// figure is Value, if figures may be taken.
+func (t Trial) figure(m Metric) (float64, bool) {
+	if !t.usable() {
+		return 0, false
+	}
+	return t.Value(m)
 }
 
 // Value is what one trial gives for a metric, if it does.

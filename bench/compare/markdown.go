@@ -89,7 +89,7 @@ func (r *Report) markdownTable(w io.Writer, scenario string) {
 	}
 	_, _ = fmt.Fprintln(w, head+"\n"+rule)
 	for _, e := range r.Edges {
-		if !r.triedAtAll(scenario, e.Name) {
+		if !r.tried(scenario, e.Name) {
 			continue
 		}
 		row := "| " + cellText(e.Name) + " |"

@@ -74,7 +74,7 @@ func (r *Report) part(scenario, about string) Part {
 		p.Columns = append(p.Columns, m.Title())
 	}
 	for _, e := range r.Edges {
-		if !r.triedAtAll(scenario, e.Name) {
+		if !r.tried(scenario, e.Name) {
 			continue
 		}
 		row := Row{Name: e.Name}

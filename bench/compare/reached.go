@@ -37,7 +37,7 @@ func (r *Report) reach(g Goal) Reached {
 		if ok {
 			values = append(values, v)
 			reached.Unsure = reached.Unsure || unsure
-		} else if r.tried(g.Scenario, g.Edge, round) {
+		} else if _, tried := r.trial(g.Scenario, g.Edge, round); tried {
 			reached.Gaps++
 		}
 	}
@@ -54,26 +54,26 @@ func (r *Report) reach(g Goal) Reached {
 // goalValue is what a round gives for a goal, and whether a generator was saturated in it. A trial in which something happened that must
 // not gives nothing, but for how many tunnels were lost; nor does one of an edge that did not keep up.
 func (r *Report) goalValue(g Goal, round int) (v float64, unsure, ok bool) {
-	v, ok = r.value(g.Scenario, g.Metric, g.Edge, round)
-	ok = ok && (g.Metric == Lost || r.comparable(g.Scenario, g.Edge, round))
-	unsure = r.doubtful(g.Scenario, g.Edge, round)
-	if !ok || g.Of == "" && g.OfScenario == "" {
-		return v, unsure, ok
-	}
-	under, other := g.Scenario, g.Of
-	switch {
-	case g.OfScenario != "":
-		under, other = g.OfScenario, g.Edge
-	case g.Of == BestPeer:
-		if other, _ = r.bestPeer(under, g.Metric, round, g.Edge); other == "" {
-			return 0, false, false
-		}
-	}
-	to, ok := r.value(under, g.Metric, other, round)
-	if !ok || to <= 0 || !r.comparable(under, other, round) {
+	own, _ := r.trial(g.Scenario, g.Edge, round)
+	if v, ok = own.figure(g.Metric); !ok || g.Metric != Lost && !own.comparable() {
 		return 0, false, false
 	}
-	return v / to, unsure || r.doubtful(under, other, round), true
+	var other Trial
+	switch {
+	case g.OfScenario != "":
+		other, _ = r.trial(g.OfScenario, g.Edge, round)
+	case g.Of == BestPeer:
+		other, _ = r.bestPeer(g.Scenario, g.Metric, round, g.Edge)
+	case g.Of != "":
+		other, _ = r.trial(g.Scenario, g.Of, round)
+	default:
+		return v, own.doubtful(), true
+	}
+	to, ok := other.figure(g.Metric)
+	if !ok || to <= 0 || !other.comparable() {
+		return 0, false, false
+	}
+	return v / to, own.doubtful() || other.doubtful(), true
 }
 
 // decisive is the value that has to be in reach.

@@ -97,7 +97,7 @@ func (r *Report) table(w io.Writer, under string) {
 	}
 	_, _ = fmt.Fprintln(w)
 	for _, e := range r.Edges {
-		if !r.triedAtAll(under, e.Name) {
+		if !r.tried(under, e.Name) {
 			continue
 		}
 		_, _ = fmt.Fprintf(w, "%s\t", e.Name)
@@ -108,13 +108,8 @@ func (r *Report) table(w io.Writer, under string) {
 	}
 }
 
-func (r *Report) triedAtAll(under, edge string) bool {
-	for _, t := range r.Trials {
-		if t.Scenario == under && t.Edge == edge {
-			return true
-		}
-	}
-	return false
+func (r *Report) tried(under, edge string) bool {
+	return slices.ContainsFunc(r.Trials, func(t Trial) bool { return t.Scenario == under && t.Edge == edge })
 }
 
 func (r *Report) cell(under string, m Metric, edge string) string {
